@@ -1,0 +1,93 @@
+"""Names and messages of all activities: what a workflow may know of them. The code stands in the other modules here."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from temporalio.common import RetryPolicy
+
+from domain.decision import Channel
+from domain.errors import NEVER_RETRIED
+from domain.hierarchy import NodePath
+from domain.model import Model
+from domain.process import CostDelivery
+from domain.registry import AnyCommand
+
+
+class ActivityName(StrEnum):
+    RECORD = "ledger.record"
+    RECORD_REFUSAL = "ledger.record_refusal"
+    READ_SCHEDULE = "ledger.read_schedule"
+    LOAD_BUDGET = "budget.load"
+    SYNC_ORGANIZATION = "organizations.sync"
+    FIND_DELIVERIES = "cost.find_deliveries"
+    IMPORT_DELIVERY = "cost.import_delivery"
+
+
+class RecordRequest(Model):
+    """For `ledger.record`; answered with an Outcome (accepted or refused), never with an error for a refusal."""
+
+    command: AnyCommand
+
+
+class RefusalRequest(Model):
+    """For `ledger.record_refusal`: a message that could not be read as a command for this process."""
+
+    command_id: UUID
+    """Made by the workflow, deterministic."""
+    category: str
+    key: str
+    command: str
+    """Name of the signal as it was sent."""
+    message: str
+    code: str
+    channel: Channel = Channel.SIGNAL
+    actor: str = ""
+    """As claimed, if it could be read."""
+    excerpt: str = ""
+
+
+class ScheduleRequest(Model):
+    """For `ledger.read_schedule`; answered with a ScheduleView (domain.process)."""
+
+    fiscal_year: int
+    product: NodePath
+    round: int
+
+
+class Deliveries(Model):
+    """Answer of `cost.find_deliveries` to a CostSource."""
+
+    deliveries: tuple[CostDelivery, ...] = ()
+
+
+class Progress(Model):
+    """Heartbeat of a long activity, shown as a progress bar by the command line."""
+
+    step: str
+    done: int = 0
+    whole: int = 0
+    """0 where it is not known."""
+
+
+RETRIES = RetryPolicy(
+    initial_interval=timedelta(milliseconds=200),
+    backoff_coefficient=2.0,
+    maximum_interval=timedelta(seconds=30),
+    maximum_attempts=0,  # for ever: the receipts make it harmless, and schedule_to_close bounds it where it must end
+    non_retryable_error_types=NEVER_RETRIED,
+)
+"""For every activity. Errors that are not ours are tried again, because they may pass."""
+
+RECORD_TIMEOUT = timedelta(seconds=20)
+"""One attempt at recording: well above the ledger's own limits for locks and transactions."""
+LOAD_TIMEOUT = timedelta(minutes=10)
+SYNC_TIMEOUT = timedelta(minutes=10)
+FIND_TIMEOUT = timedelta(minutes=2)
+IMPORT_TIMEOUT = timedelta(hours=2)
+IMPORT_DEADLINE = timedelta(hours=24)
+"""All attempts at one import together; replication may bring parts after their manifest."""
+HEARTBEAT_TIMEOUT = timedelta(seconds=20)
+

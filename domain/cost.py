@@ -1,0 +1,178 @@
+"""Actual spend of a billing period, as imported from a cost report (product rules, section 7).
+
+Cost rows are measurements and no events; the ledger keeps which version of a report is in force and its exact totals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from domain.account import ORGANIZATION_STREAM, AwsOrganization
+from domain.calendar import Month
+from domain.decision import (
+    Command,
+    Context,
+    Decision,
+    Event,
+    Fact,
+    Persona,
+    Rule,
+    States,
+    Stream,
+)
+from domain.errors import DamagedReport, Refusal
+from domain.hierarchy import NodePath
+from domain.model import Model
+from domain.money import COST_DECIMALS, Amount, plain, total
+from domain.people import require
+
+CHARGE_TYPES_MAX = 100
+"""Different charge types in one report; AWS documents about 20."""
+
+ROUNDING_RULE = f"exact, at most {COST_DECIMALS} decimals"
+"""Recorded with each import: no line is rounded; one with more decimals stops the import."""
+
+
+class ReportVersion(Model):
+    """One delivered version of a cost report for one billing period: the key by which it is imported once."""
+
+    source: str
+    """Report name, as in the manifest."""
+    billing_period: Month
+    version: str
+    """Assembly id (legacy CUR) or execution id (Data Exports)."""
+    payer_account_id: str
+
+
+class PeriodImported(Fact):
+    """A report version was read whole and its rows are stored; the period's figures come from it now."""
+
+    fact_name: ClassVar[str] = "cost.PeriodImported"
+    source: str
+    billing_period: Month
+    report_version: str
+    payer_account_id: str
+    manifest_hash: str
+    """SHA-256 of the manifest's bytes, hexadecimal."""
+    currency: str
+    lines: int
+    """Line items of the report."""
+    rows: int
+    """Rows stored: account × service × charge type × day."""
+    totals: dict[str, Amount]
+    """Unblended cost by charge type, to the last digit, the same in the report and in the rows."""
+    rounding: str = ROUNDING_RULE
+
+
+@dataclass(frozen=True, slots=True)
+class CostPeriod:
+    """Which report version a period's figures come from."""
+
+    report_version: str = ""
+    imported: tuple[str, ...] = ()
+    """All versions, in order of import."""
+
+
+def evolve(period: CostPeriod, fact: PeriodImported) -> CostPeriod:
+    return CostPeriod(fact.report_version, (*period.imported, fact.report_version))
+
+
+def period_stream(billing_period: Month) -> Stream:
+    return Stream("cost", str(billing_period))
+
+
+class ImportPeriod(Command):
+    """States what was read, and what was stored; accepted only where both add up to the same."""
+
+    kind: Literal["cost.ImportPeriod"] = "cost.ImportPeriod"
+    report: ReportVersion
+    manifest_hash: str
+    currencies: tuple[str, ...]
+    """All that occur in the report; empty for a report without lines."""
+    payers: tuple[str, ...]
+    lines: int
+    rows: int
+    totals_in: Annotated[dict[str, Amount], Field(max_length=CHARGE_TYPES_MAX)]
+    """By charge type, summed over the report's lines."""
+    totals_out: Annotated[dict[str, Amount], Field(max_length=CHARGE_TYPES_MAX)]
+    """By charge type, summed over the stored rows."""
+
+    @property
+    def subject(self) -> Stream:
+        return period_stream(self.report.billing_period)
+
+
+def decide_import(states: States, command: ImportPeriod, context: Context) -> Decision:
+    require(
+        context.actor, "import a cost report", NodePath.ROOT, Persona.FINANCIAL_ADMIN, Persona.CLOUD_ENGINEER
+    )
+    period: CostPeriod = states[command.subject]
+    if command.report.version in period.imported:
+        return Decision(message=f"Version {command.report.version} was imported already; nothing changed.")
+    check_currency(command.currencies, context.organization.currency)
+    organization: AwsOrganization = states[ORGANIZATION_STREAM]
+    check_payer(command, context.organization.payer_account_id or organization.management_account_id)
+    if command.totals_in != command.totals_out:
+        raise DamagedReport(
+            f"The stored rows of {command.report.billing_period} do not add up to the report: "
+            f"{_listed(command.totals_out)} against {_listed(command.totals_in)}. Nothing was imported.",
+            code="NotReconciled",
+        )
+    return Decision([Event(command.subject, _imported(command, context))], _summary(command, context))
+
+
+def check_currency(currencies: Sequence[str], expected: str) -> None:
+    """Raises Refusal where a report holds another currency than the organization's."""
+    if others := sorted(set(currencies) - {expected}):
+        raise Refusal(
+            f"The report is in {', '.join(others)}, but budgets are in {expected}: import a report in {expected}.",
+            code="OtherCurrency",
+        )
+
+
+def check_payer(command: ImportPeriod, expected: str) -> None:
+    """Raises Refusal where the report is of another payer; anything goes while none is known."""
+    if expected and (others := sorted({*command.payers, command.report.payer_account_id} - {expected})):
+        raise Refusal(
+            f"The report is of payer {', '.join(others)}, but this organization is paid by {expected}: "
+            "check the source, or set ALLOT_PAYER_ACCOUNT_ID.",
+            code="OtherPayer",
+        )
+
+
+def _imported(command: ImportPeriod, context: Context) -> PeriodImported:
+    return PeriodImported(
+        source=command.report.source,
+        billing_period=command.report.billing_period,
+        report_version=command.report.version,
+        payer_account_id=command.report.payer_account_id,
+        manifest_hash=command.manifest_hash,
+        currency=context.organization.currency,
+        lines=command.lines,
+        rows=command.rows,
+        totals=dict(sorted(command.totals_in.items())),
+    )
+
+
+def _summary(command: ImportPeriod, context: Context) -> str:
+    whole = total(list(command.totals_in.values()))
+    return (
+        f"Imported {command.report.billing_period}: {command.lines:,} lines, {context.organization.currency} "
+        f"{plain(whole.normalize()) if whole else 0}."
+    )
+
+
+def _listed(totals: dict[str, Amount]) -> str:
+    return ", ".join(f"{charge_type} {plain(amount)}" for charge_type, amount in sorted(totals.items())) or "nothing"
+
+
+def _reads(command: ImportPeriod, _context: Context) -> Sequence[Stream]:
+    return (command.subject, ORGANIZATION_STREAM)
+
+
+RULES: dict[type[Command], Rule] = {ImportPeriod: Rule(_reads, decide_import)}
+FACTS: tuple[type[Fact], ...] = (PeriodImported,)

@@ -1,0 +1,288 @@
+"""The shape of every decision (state + command + context → events, or a refusal) and fold (state + event → state).
+
+    stream    one subject's events, in order: `schedule/2026/Retail/Digital/Web/Checkout`
+    fact      what happened, in the past tense, stored for ever under a name and a version of its own
+    command   what somebody wants, with an id made by its sender; decided once, however often it is delivered
+    rule      which streams a command's decision reads, and the pure function that decides
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, NewType
+from uuid import UUID, uuid5
+
+from pydantic import Field
+
+from domain.calendar import FiscalCalendar, Month
+from domain.errors import NotFound
+from domain.model import Model
+
+NAMESPACE = UUID("6f1d9f0e-8a57-5c53-9f0b-1c4f2b1d7a10")
+"""Of every id derived from a natural key, so that creating the same subject twice is impossible."""
+
+NOTE_CHARS_MAX = 2_000
+"""Characters of a note or reason."""
+PERSON_REFERENCE_CHARS_MAX = 320
+"""Characters of an e-mail address (RFC 5321: 64 + @ + 255) or of a person's id."""
+
+PersonId = NewType("PersonId", UUID)
+
+SYSTEM = "system"
+"""The actor of what Allot does on its own: imports, synchronisation, set-up. Never accepted from outside."""
+SYSTEM_ID = PersonId(uuid5(NAMESPACE, "person/system"))
+
+NoteText = Annotated[str, Field(max_length=NOTE_CHARS_MAX)]
+PersonReference = Annotated[str, Field(min_length=1, max_length=PERSON_REFERENCE_CHARS_MAX)]
+
+
+class Channel(StrEnum):
+    """The door a command came through."""
+
+    CLI = "cli"
+    UPDATE = "update"
+    SIGNAL = "signal"
+    WORKFLOW = "workflow"  # Allot on its own
+    SETUP = "setup"
+
+
+INTERNAL_CHANNELS = frozenset({Channel.WORKFLOW, Channel.SETUP})
+"""Only through these may the system be the actor."""
+
+
+class Persona(StrEnum):
+    """What a grant lets a person be; see product rules, section 2."""
+
+    FINANCIAL_ADMIN = "financial_admin"
+    VENDOR_MANAGER = "vendor_manager"
+    CLOUD_ENGINEER = "cloud_engineer"
+    BU_OWNER = "bu_owner"
+    DEPARTMENT_OWNER = "department_owner"
+    PORTFOLIO_OWNER = "portfolio_owner"
+    PRODUCT_OWNER = "product_owner"
+
+
+class Stream(NamedTuple):
+    """The identity of one subject's history."""
+
+    category: str
+    key: str
+
+    @property
+    def id(self) -> UUID:
+        return uuid5(NAMESPACE, f"{self.category}/{self.key}")
+
+    def __str__(self) -> str:
+        return f"{self.category}/{self.key}"
+
+
+class Fact(Model):
+    """Something that happened. Flat; stored with `fact_name` and `fact_version`, never with the module's path."""
+
+    fact_name: ClassVar[str]
+    fact_version: ClassVar[int] = 1
+    upcasters: ClassVar[Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {}
+    """From each older version to the next one, on the stored JSON."""
+
+
+class Command(Model):
+    """What somebody wants. Each subclass has a `kind`, by which it is told apart in messages."""
+
+    kind: str
+    command_id: UUID
+    actor: PersonReference
+    """Who acts: an e-mail address, a person's id, or `system`. Resolved and checked where the event is recorded."""
+    channel: Channel = Channel.CLI
+
+    def people(self) -> tuple[str, ...]:
+        """References to persons other than the actor, to be resolved before the decision."""
+        return ()
+
+    @property
+    def subject(self) -> Stream:
+        """The stream that this is about; refusals are shown with it."""
+        raise NotImplementedError
+
+
+class Event(NamedTuple):
+    """A fact and the stream it belongs to, about to be recorded."""
+
+    stream: Stream
+    fact: Fact
+
+
+class Decision(NamedTuple):
+    """A yes: what is recorded, and what the person is told. No events means that nothing had to change."""
+
+    events: Sequence[Event] = ()
+    message: str = ""
+
+
+class Grant(NamedTuple):
+    """A persona held over a node and all below it."""
+
+    persona: Persona
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Whoever acts, with the grants held at the moment of the decision."""
+
+    person_id: PersonId
+    grants: frozenset[Grant] = frozenset()
+
+    @property
+    def is_system(self) -> bool:
+        return self.person_id == SYSTEM_ID
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    """The one company of this installation."""
+
+    currency: str = "USD"
+    calendar: FiscalCalendar = FiscalCalendar()
+    payer_account_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a decision may know besides the streams: when, who and where. `now` is UTC and comes from the recorder."""
+
+    now: datetime
+    actor: Actor
+    organization: Organization
+    people: Mapping[str, PersonId]
+
+    def person(self, reference: str) -> PersonId:
+        """Raises NotFound for somebody who is not in the directory of people."""
+        if (person_id := self.people.get(reference)) is None:
+            raise NotFound(
+                "The person named in this command is not known here: check the address, "
+                "or ask a Financial Admin to add them with `allot person add`.",
+                code="UnknownPerson",
+            )
+        return person_id
+
+    @property
+    def today(self) -> date:
+        return self.now.date()
+
+    @property
+    def this_month(self) -> Month:
+        return Month.of(self.today)
+
+
+class Fold(NamedTuple):
+    """How a category's state grows from its facts."""
+
+    initial: Any
+    evolve: Callable[[Any, Any], Any]
+
+
+class States(Mapping[Stream, Any]):
+    """The folded states and versions of the streams that a decision reads; a stream without events has version 0."""
+
+    def __init__(self, states: Mapping[Stream, tuple[Any, int]]) -> None:
+        self._states = states
+
+    def __getitem__(self, stream: Stream) -> Any:
+        return self._states[stream][0]
+
+    def version(self, stream: Stream) -> int:
+        return self._states[stream][1]
+
+    def __iter__(self) -> Any:
+        return iter(self._states)
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+
+class Rule(NamedTuple):
+    """Which streams are read, and what is decided. A stream written to but not read must not have any events yet.
+
+    `reads` gets the context without the actor's grants, which are folded from what is read.
+    """
+
+    reads: Callable[[Any, Context], Iterable[Stream]]
+    decide: Callable[[States, Any, Context], Decision]
+
+
+class Accepted(Model):
+    """The answer to a command that was recorded, or that had nothing to change."""
+
+    kind: Literal["accepted"] = "accepted"
+    message: str = ""
+    events: int = 0
+    """How many facts were recorded; 0 where nothing had to change."""
+    position: int = 0
+    """Log position of the last fact: a view that has reached it shows this decision."""
+    version: int = 0
+    """Version of the command's subject after the decision."""
+
+
+class Refused(Model):
+    """The answer to a command that a rule does not allow."""
+
+    kind: Literal["refused"] = "refused"
+    error: str
+    """Class name in the error tree (`domain.errors`)."""
+    code: str
+    message: str
+    position: int = 0
+
+
+Outcome = Annotated[Accepted | Refused, Field(discriminator="kind")]
+
+
+class CommandRefused(Fact):
+    """A command that was refused, kept in a stream of its own so that the subject's version does not move."""
+
+    fact_name: ClassVar[str] = "command.Refused"
+
+    subject: str
+    command: str
+    error: str
+    code: str
+    message: str
+    excerpt: str = ""
+    """The beginning of what was sent, where it could not be read as a command."""
+
+
+def refusal_stream(command_id: UUID) -> Stream:
+    """Each refusal is a stream of one event: no contention, and twice is impossible."""
+    return Stream("refusal", str(command_id))
+
+
+class RecordedEvent(NamedTuple):
+    """A fact with its envelope, as read back from the ledger."""
+
+    position: int
+    """Place in the log: 1 and up, never reused, may have holes; 0 when read from its stream alone."""
+    event_id: UUID
+    stream_id: UUID
+    stream: str
+    """`category/key`, as text."""
+    stream_version: int
+    fact: Fact
+    actor: PersonId
+    on_behalf_of: PersonId | None
+    channel: Channel
+    command_id: UUID
+    workflow_id: str
+    workflow_run_id: str
+    activity_id: str
+    recorded_at: datetime
+
+
+class Origin(Model):
+    """Which process recorded it: correlation and causation of the envelope."""
+
+    workflow_id: str = ""
+    workflow_run_id: str = ""
+    activity_id: str = ""

@@ -1,0 +1,204 @@
+"""Which durable process a decision goes to: names, ids, task queues and first messages of the workflows.
+
+Pure data, so that the command line and the pages can address a process without importing its code.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from domain.calendar import Month
+from domain.cost import ReportVersion
+from domain.decision import Channel, PersonReference
+from domain.hierarchy import NodePath
+from domain.model import Model
+from domain.registry import AnyCommand
+from domain.schedule import FiscalYear, State
+
+TASK_QUEUE = "allot"
+"""Workflows, and activities that take milliseconds."""
+COST_QUEUE = "allot-cost"
+"""Reading cost reports: heavy on memory, few at a time."""
+ORGANIZATIONS_QUEUE = "allot-organizations"
+"""Calls to AWS Organizations, rate-limited and one at a time."""
+
+FIRST_ROUND = 1
+ROUNDS_MAX = 10_000
+FILE_NAME_CHARS_MAX = 255
+SOURCE_CHARS_MAX = 1_000
+
+
+class WorkflowName(StrEnum):
+    BUDGET_SCHEDULE = "BudgetSchedule"
+    BUDGET_LOAD = "BudgetLoad"
+    ORGANIZATION_SYNC = "OrganizationSync"
+    COST_WATCH = "CostWatch"
+    COST_IMPORT = "CostImport"
+    DIRECT_DECISION = "DirectDecision"
+
+
+class UpdateName(StrEnum):
+    """Updates and signals of BudgetSchedule; both carry the same command."""
+
+    SUBMIT = "submit"
+    APPROVE = "approve"
+    REJECT = "reject"
+
+
+class ScheduleRound(Model):
+    """Starts BudgetSchedule: one product, one fiscal year, one round of submission and approval."""
+
+    fiscal_year: FiscalYear
+    product: NodePath
+    round: Annotated[int, Field(ge=FIRST_ROUND, le=ROUNDS_MAX)] = FIRST_ROUND
+
+
+class BudgetFile(Model):
+    """Starts BudgetLoad: a file in the file store and how it is to be understood."""
+
+    command_id: UUID
+    actor: PersonReference
+    channel: Channel = Channel.CLI
+    content_hash: str
+    """SHA-256 of the bytes; also the name of the file in the store."""
+    file_name: Annotated[str, Field(max_length=FILE_NAME_CHARS_MAX)]
+    """Says how the file is to be understood, unless the terms below are given."""
+    terms: LoadTerms | None = None
+
+
+class LoadTerms(Model):
+    """What a budget file's name says, given as flags instead."""
+
+    customer: str
+    fiscal_year: FiscalYear
+    is_new: bool
+    effective_on: str
+    """ISO date."""
+    is_override: bool
+    option: str = "Budget"
+    file_version: str = "v1"
+
+
+class BudgetLoadResult(Model):
+    """What became of a load."""
+
+    status: Literal["loaded", "unchanged", "invalid", "refused"]
+    message: str
+    fiscal_year: int = 0
+    products: int = 0
+    position: int = 0
+    problems: int = 0
+    """Problems found in an invalid file; the first 1,000 are in the report."""
+    report: str = ""
+    """Name, in the file store, of the JSON list of problems."""
+    error: str = ""
+    """Class name in the error tree, where refused."""
+    code: str = ""
+
+
+class CostSource(Model):
+    """Starts CostWatch: a folder or `s3://bucket/prefix` that holds the deliveries of one cost report."""
+
+    source: Annotated[str, Field(min_length=1, max_length=SOURCE_CHARS_MAX)]
+    actor: PersonReference
+    channel: Channel = Channel.CLI
+    billing_period: Month | None = None
+    """Only this one; None for all that are found."""
+
+
+class CostDelivery(Model):
+    """Starts CostImport: one version of a report for one billing period, and where its manifest is."""
+
+    report: ReportVersion
+    manifest: Annotated[str, Field(max_length=SOURCE_CHARS_MAX)]
+    """Path or `s3://` address of the manifest."""
+    source: str
+    """Folder or `s3://bucket/prefix` under which the parts are found."""
+    actor: PersonReference
+    channel: Channel = Channel.WORKFLOW
+
+
+class CostImportResult(Model):
+    billing_period: Month
+    report_version: str
+    status: Literal["imported", "unchanged", "refused"]
+    message: str
+    position: int = 0
+    lines: int = 0
+    rows: int = 0
+    totals: dict[str, str] = {}
+    error: str = ""
+    code: str = ""
+
+
+class CostWatchResult(Model):
+    imports: tuple[CostImportResult, ...] = ()
+
+
+class SyncRequest(Model):
+    """Starts OrganizationSync: one full read of AWS Organizations."""
+
+
+class SyncResult(Model):
+    accounts: int = 0
+    recorded: int = 0
+    """Accounts that were new or changed."""
+    calls: int = 0
+    """Calls made to AWS."""
+    position: int = 0
+
+
+class DirectCommand(Model):
+    """Starts DirectDecision: a command that waits for nobody."""
+
+    command: AnyCommand
+
+
+class ScheduleView(Model):
+    """What the process of a schedule knows; the answer to its query."""
+
+    fiscal_year: int
+    product: NodePath
+    round: int
+    state: State
+    version: int = 0
+    annual: str = ""
+    planned: str = ""
+    currency: str = ""
+    amounts: dict[Month, str] = {}
+    awaiting: str = ""
+    """Persona whose turn it is; empty for nobody."""
+    refusals: int = 0
+    """Messages refused in this run."""
+    last_refusal: str = ""
+
+
+BudgetFile.model_rebuild()
+
+
+def schedule_process_id(fiscal_year: int, product: NodePath, round_: int = FIRST_ROUND) -> str:
+    return f"schedule/{fiscal_year}/{product}/{round_}"
+
+
+def budget_load_process_id(content_hash: str) -> str:
+    return f"budget-load/{content_hash}"
+
+
+def cost_import_process_id(report: ReportVersion) -> str:
+    return f"cost-import/{report.source}/{report.billing_period}/{report.version}"
+
+
+def cost_watch_process_id(source: str) -> str:
+    return f"cost-watch/{source}"
+
+
+def direct_decision_process_id(command_id: UUID) -> str:
+    return f"decision/{command_id}"
+
+
+ORGANIZATION_SYNC_SCHEDULE_ID = "organization-sync"
+ORGANIZATION_SYNC_PROCESS_ID = "organization-sync"

@@ -1,0 +1,75 @@
+"""Every setting of Allot, read once at the start of a process. `docs/settings.md` explains each of them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from domain.calendar import FiscalCalendar
+from domain.decision import Organization
+from domain.money import Currency
+
+# `allot up` and `allot demo` write the addresses of what they started here, so that every other command finds them.
+EMBEDDED_FILE = Path(".allot/embedded.env")
+LOCAL_FILE = Path("allot.env")
+
+
+class Settings(BaseSettings):
+    """Read from the environment (`ALLOT_…`), then `allot.env`, then what the embedded stack wrote; first one wins."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ALLOT_",
+        env_file=(EMBEDDED_FILE, LOCAL_FILE),  # the later file wins
+        env_file_encoding="utf-8",
+        extra="ignore",  # the files may hold variables of other programs, such as AWS_ENDPOINT_URL
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    # The organization: one installation serves one company.
+    currency: Annotated[Currency, Field(description="Reporting currency, ISO 4217")] = "USD"
+    fiscal_year_first_month: Annotated[int, Field(ge=1, le=12)] = 1
+    time_zone: str = "UTC"
+    payer_account_id: str | None = None
+
+    # Where things are.
+    database_url: SecretStr = SecretStr("postgresql://allot@localhost:5432/allot")
+    temporal_address: str = "localhost:7233"
+    temporal_ui_url: str = "http://localhost:8233"
+    file_store: str = ".allot/files"
+    state_dir: Path = Path(".allot")
+
+    # What is allowed.
+    accept_claimed_actors: bool = False
+
+    # How the worker works.
+    activity_slots: Annotated[int, Field(ge=1, le=200)] = 20
+    cost_slots: Annotated[int, Field(ge=1, le=16)] = 1
+    cost_memory_mb: Annotated[int, Field(ge=64, le=65536)] = 256
+    graceful_shutdown_s: Annotated[int, Field(ge=1, le=105)] = 90
+    view_poll_ms: Annotated[int, Field(ge=5, le=5000)] = 50
+    organization_sync_minutes: Annotated[int, Field(ge=1, le=1440)] = 5
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_time_zone(cls, name: str) -> str:
+        ZoneInfo(name)
+        return name
+
+    def organization(self) -> Organization:
+        """What decisions need to know of the company."""
+        return Organization(
+            currency=self.currency,
+            calendar=FiscalCalendar(self.fiscal_year_first_month),
+            payer_account_id=self.payer_account_id,
+        )
+
+    @property
+    def graceful_shutdown(self) -> timedelta:
+        return timedelta(seconds=self.graceful_shutdown_s)
