@@ -28,7 +28,7 @@ from domain.decision import (
     States,
     Stream,
 )
-from domain.errors import BadInput, Refusal
+from domain.errors import Refusal
 from domain.hierarchy import PRODUCT_LEVEL, NodePath
 from domain.model import Model
 from domain.money import Amount, Money, total
@@ -145,17 +145,17 @@ def decide_load(states: States, command: LoadBudget, context: Context) -> Decisi
     book: Book = states[book_stream(command.fiscal_year)]
     if command.content_hash in book.loaded:
         return Decision(message=f"These bytes were loaded for {command.fiscal_year} already; nothing changed.")
-    if not command.is_new or command.is_override:
-        raise BadInput(
-            "This version loads the first budget of a year only (isNew=true, isOverride=false); "
-            "changes and overrides are not available yet.",
-            code="LoadModeNotAvailable",
-        )
-    if book.loaded:
+    if book.loaded and not command.is_override:
         raise Refusal(
             f"The budget of {command.fiscal_year} is loaded already: load a change (isNew=false) "
             "or an override (isOverride=true) instead.",
             code="YearAlreadyLoaded",
+        )
+    if book.loaded or not command.is_new:
+        raise Refusal(
+            "This version loads the first budget of a year only (isNew=true); "
+            "changes and overrides of a loaded year are not available yet.",
+            code="LoadModeNotAvailable",
         )
     return Decision(
         [Event(book_stream(command.fiscal_year), _loaded(command, context)), *_lines(command, context)],

@@ -107,9 +107,7 @@ class ImportPeriod(Command):
 
 
 def decide_import(states: States, command: ImportPeriod, context: Context) -> Decision:
-    require(
-        context.actor, "import a cost report", NodePath.ROOT, Persona.FINANCIAL_ADMIN, Persona.CLOUD_ENGINEER
-    )
+    require(context.actor, "import a cost report", NodePath.ROOT, Persona.FINANCIAL_ADMIN, Persona.CLOUD_ENGINEER)
     period: CostPeriod = states[command.subject]
     if command.report.version in period.imported:
         return Decision(message=f"Version {command.report.version} was imported already; nothing changed.")

@@ -1,9 +1,9 @@
 """The shape of every decision (state + command + context → events, or a refusal) and fold (state + event → state).
 
-    stream    one subject's events, in order: `schedule/2026/Retail/Digital/Web/Checkout`
-    fact      what happened, in the past tense, stored for ever under a name and a version of its own
-    command   what somebody wants, with an id made by its sender; decided once, however often it is delivered
-    rule      which streams a command's decision reads, and the pure function that decides
+stream    one subject's events, in order: `schedule/2026/Retail/Digital/Web/Checkout`
+fact      what happened, in the past tense, stored for ever under a name and a version of its own
+command   what somebody wants, with an id made by its sender; decided once, however often it is delivered
+rule      which streams a command's decision reads, and the pure function that decides
 """
 
 from __future__ import annotations

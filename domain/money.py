@@ -85,7 +85,8 @@ class Money:
     currency: str
 
     def __post_init__(self) -> None:
-        if not isinstance(self.amount, Decimal) or not self.amount.is_finite():
+        amount: object = self.amount  # types are not checked at run time, and a float must never get in
+        if not isinstance(amount, Decimal) or not amount.is_finite():
             raise TypeError("money needs a finite Decimal")
         known_currency(self.currency)
 

@@ -158,9 +158,7 @@ FACTS: tuple[type[Fact], ...] = (Registered, Granted)
 
 def holds(actor: Actor, node: NodePath, *personas: Persona) -> bool:
     """Whether the actor holds one of the personas over the node."""
-    return any(
-        grant.persona in personas and NodePath.parse(grant.node).contains(node) for grant in actor.grants
-    )
+    return any(grant.persona in personas and NodePath.parse(grant.node).contains(node) for grant in actor.grants)
 
 
 def require(actor: Actor, action: str, node: NodePath, *personas: Persona) -> None:

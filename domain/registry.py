@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from domain import account, budget, cost, people, schedule
 from domain.decision import Command, CommandRefused, Fact, Fold, Rule
@@ -53,4 +53,4 @@ AnyCommand = Annotated[
 ]
 """What may be sent from outside; the other commands are made by activities from what they read."""
 
-COMMANDS: TypeAdapter[AnyCommand] = TypeAdapter(AnyCommand)
+COMMANDS: TypeAdapter[AnyCommand] = TypeAdapter(AnyCommand, config=ConfigDict(hide_input_in_errors=True))

@@ -114,9 +114,7 @@ def evolve(schedule: Schedule, fact: Submitted | Approved | Rejected) -> Schedul
                 decision="approved",
             )
         case Rejected():
-            return replace(
-                moved, state=State.REJECTED, decided_version=fact.decided_version, decision="rejected"
-            )
+            return replace(moved, state=State.REJECTED, decided_version=fact.decided_version, decision="rejected")
 
 
 def schedule_stream(fiscal_year: int, product: NodePath) -> Stream:
@@ -241,9 +239,7 @@ def decide_reject(states: States, command: RejectSchedule, context: Context) -> 
     return Decision([Event(command.subject, fact)], f"Rejected version {command.version}.")
 
 
-def _to_be_decided(
-    states: States, command: ApproveSchedule | RejectSchedule, context: Context
-) -> Schedule | Decision:
+def _to_be_decided(states: States, command: ApproveSchedule | RejectSchedule, context: Context) -> Schedule | Decision:
     """The pending schedule; or the first decision, which answers whoever decides a second time."""
     _annual(states, command)
     require(context.actor, "decide on a schedule", command.product.portfolio, Persona.PORTFOLIO_OWNER)
