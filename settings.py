@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from domain.calendar import FiscalCalendar
 from domain.decision import Organization
 from domain.money import Currency
 
-# `allot up` and `allot demo` write the addresses of what they started here, so that every other command finds them.
-EMBEDDED_FILE = Path(".allot/embedded.env")
+STATE_DIR = Path(".allot")
+EMBEDDED_FILE = "embedded.env"
+"""In the state directory: `allot up` and `allot demo` write the addresses of what they started, for other commands."""
 LOCAL_FILE = Path("allot.env")
 
 
@@ -24,15 +26,13 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix="ALLOT_",
-        env_file=(EMBEDDED_FILE, LOCAL_FILE),  # the later file wins
-        env_file_encoding="utf-8",
         extra="ignore",  # the files may hold variables of other programs, such as AWS_ENDPOINT_URL
         frozen=True,
         hide_input_in_errors=True,
     )
 
     # The organization: one installation serves one company.
-    currency: Annotated[Currency, Field(description="Reporting currency, ISO 4217")] = "USD"
+    currency: Currency = "USD"
     fiscal_year_first_month: Annotated[int, Field(ge=1, le=12)] = 1
     time_zone: str = "UTC"
     payer_account_id: str | None = None
@@ -42,7 +42,7 @@ class Settings(BaseSettings):
     temporal_address: str = "localhost:7233"
     temporal_ui_url: str = "http://localhost:8233"
     file_store: str = ".allot/files"
-    state_dir: Path = Path(".allot")
+    state_dir: Path = STATE_DIR
 
     # What is allowed.
     accept_claimed_actors: bool = False
@@ -55,6 +55,20 @@ class Settings(BaseSettings):
     view_poll_ms: Annotated[int, Field(ge=5, le=5000)] = 50
     organization_sync_minutes: Annotated[int, Field(ge=1, le=1440)] = 5
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Puts the two files behind the environment; where the first of them is depends on ALLOT_STATE_DIR."""
+        state_dir = Path(os.environ.get("ALLOT_STATE_DIR", STATE_DIR))
+        files = (state_dir / EMBEDDED_FILE, LOCAL_FILE)  # the later one wins
+        return init_settings, env_settings, DotEnvSettingsSource(settings_cls, env_file=files)
 
     @field_validator("time_zone")
     @classmethod

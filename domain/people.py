@@ -43,6 +43,8 @@ GRANTS_MAX = 1_000
 
 
 class Registered(Fact):
+    """Somebody of the directory of people became known to the ledger."""
+
     fact_name: ClassVar[str] = "person.Registered"
     person_id: PersonId
 

@@ -5,7 +5,9 @@ Pure data, so that the command line and the pages can address a process without 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+from hashlib import sha256
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -13,7 +15,7 @@ from pydantic import Field
 
 from domain.calendar import Month
 from domain.cost import ReportVersion
-from domain.decision import Channel, PersonReference
+from domain.decision import Channel, Persona, PersonReference
 from domain.hierarchy import NodePath
 from domain.model import Model
 from domain.registry import AnyCommand
@@ -30,6 +32,9 @@ FIRST_ROUND = 1
 ROUNDS_MAX = 10_000
 FILE_NAME_CHARS_MAX = 255
 SOURCE_CHARS_MAX = 1_000
+PERSON_NAME_CHARS_MAX = 200
+PROCESS_ID_BYTES_MAX = 240
+"""Bytes of a workflow id; servers are configured for 255 or for 1,000."""
 
 
 class WorkflowName(StrEnum):
@@ -39,6 +44,15 @@ class WorkflowName(StrEnum):
     COST_WATCH = "CostWatch"
     COST_IMPORT = "CostImport"
     DIRECT_DECISION = "DirectDecision"
+    PERSON_REGISTRATION = "PersonRegistration"
+
+
+TURN_OF: Mapping[State, Persona] = {
+    State.DRAFT: Persona.PRODUCT_OWNER,
+    State.REJECTED: Persona.PRODUCT_OWNER,
+    State.PENDING: Persona.PORTFOLIO_OWNER,
+}
+"""Whom a schedule waits for; nobody in the other states."""
 
 
 class UpdateName(StrEnum):
@@ -108,6 +122,8 @@ class CostSource(Model):
     channel: Channel = Channel.CLI
     billing_period: Month | None = None
     """Only this one; None for all that are found."""
+    wait_for_parts: bool = False
+    """Whether a part that its manifest names may still arrive: true for scheduled watches, false for a person."""
 
 
 class CostDelivery(Model):
@@ -120,6 +136,8 @@ class CostDelivery(Model):
     """Folder or `s3://bucket/prefix` under which the parts are found."""
     actor: PersonReference
     channel: Channel = Channel.WORKFLOW
+    wait_for_parts: bool = False
+    """Whether to wait for parts that have not arrived yet."""
 
 
 class CostImportResult(Model):
@@ -158,6 +176,16 @@ class DirectCommand(Model):
     command: AnyCommand
 
 
+class RegisterPersonRequest(Model):
+    """Starts PersonRegistration: somebody new, with the address and name that stay beside the ledger."""
+
+    command_id: UUID
+    actor: PersonReference
+    channel: Channel = Channel.CLI
+    email: PersonReference
+    name: Annotated[str, Field(max_length=PERSON_NAME_CHARS_MAX)] = ""
+
+
 class ScheduleView(Model):
     """What the process of a schedule knows; the answer to its query."""
 
@@ -181,7 +209,7 @@ BudgetFile.model_rebuild()
 
 
 def schedule_process_id(fiscal_year: int, product: NodePath, round_: int = FIRST_ROUND) -> str:
-    return f"schedule/{fiscal_year}/{product}/{round_}"
+    return _bounded(f"schedule/{fiscal_year}/{product}/{round_}")
 
 
 def budget_load_process_id(content_hash: str) -> str:
@@ -189,16 +217,30 @@ def budget_load_process_id(content_hash: str) -> str:
 
 
 def cost_import_process_id(report: ReportVersion) -> str:
-    return f"cost-import/{report.source}/{report.billing_period}/{report.version}"
+    return _bounded(f"cost-import/{report.source}/{report.billing_period}/{report.version}")
 
 
 def cost_watch_process_id(source: str) -> str:
-    return f"cost-watch/{source}"
+    return _bounded(f"cost-watch/{source}")
 
 
 def direct_decision_process_id(command_id: UUID) -> str:
     return f"decision/{command_id}"
 
 
+def person_registration_process_id(command_id: UUID) -> str:
+    return f"person-registration/{command_id}"
+
+
 ORGANIZATION_SYNC_SCHEDULE_ID = "organization-sync"
 ORGANIZATION_SYNC_PROCESS_ID = "organization-sync"
+
+
+def _bounded(process_id: str) -> str:
+    """The id, or its beginning and a hash of the whole where it is too long for a server."""
+    encoded = process_id.encode()
+    if len(encoded) <= PROCESS_ID_BYTES_MAX:
+        return process_id
+    digest = sha256(encoded).hexdigest()
+    beginning = encoded[: PROCESS_ID_BYTES_MAX - len(digest) - 1].decode(errors="ignore")
+    return f"{beginning}~{digest}"

@@ -55,6 +55,8 @@ class State(StrEnum):
 
 
 class Submitted(Fact):
+    """The product owner asked for approval of twelve monthly amounts."""
+
     fact_name: ClassVar[str] = "schedule.Submitted"
     fiscal_year: int
     product: NodePath
@@ -68,6 +70,8 @@ class Submitted(Fact):
 
 
 class Approved(Fact):
+    """The portfolio owner approved: the amounts are in force, and locked."""
+
     fact_name: ClassVar[str] = "schedule.Approved"
     fiscal_year: int
     product: NodePath
@@ -77,6 +81,8 @@ class Approved(Fact):
 
 
 class Rejected(Fact):
+    """The portfolio owner sent the schedule back, with a reason."""
+
     fact_name: ClassVar[str] = "schedule.Rejected"
     fiscal_year: int
     product: NodePath

@@ -1,0 +1,58 @@
+# Everything one does with Allot from a checkout. `make demo` shows it, `make test` proves it.
+.DEFAULT_GOAL := help
+.PHONY: help demo up down test test-slow bench lint format env env-test clean
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+export PYTHON
+
+BIN := .venv/bin
+SOURCES := domain ledger views workflows activities cli embedded $(wildcard *.py) tests bench deploy
+PYTEST := $(BIN)/python -m pytest
+# Sets PYTEST_ARGS="-k name -x" and the like.
+PYTEST_ARGS ?=
+
+help: ## Show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+demo: env ## Show the whole way once on sample data, then keep running until Ctrl-C (KEEP=0: end after the tables)
+	@exec $(BIN)/allot demo $(if $(filter 0,$(KEEP)),--no-keep)
+
+up: env ## Start PostgreSQL, Temporal and a worker, until Ctrl-C or `make down`
+	@exec $(BIN)/allot up
+
+down: env ## Stop what `make up` or `make demo` started
+	@$(BIN)/allot down
+
+test: env-test lint ## Check style, types and sizes, then run the tests
+	@$(PYTEST) -m "not slow" $(PYTEST_ARGS)
+
+test-slow: env-test ## Run the tests that take more than ten seconds each
+	@$(PYTEST) -m slow $(PYTEST_ARGS)
+
+bench: env ## Measure speed against peers and limits
+	@$(BIN)/python -m bench
+
+lint: env ## Check style, types, imports and sizes
+	@out=$$($(BIN)/ruff format --check --output-format concise .) || { echo "$$out"; echo "lint: run \`make format\`"; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@out=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$out"; exit 1; }
+	@$(BIN)/python deploy/lint/size_limits.py
+	@$(BIN)/mypy --no-error-summary $(wildcard $(SOURCES))
+	@echo "lint: passed"
+
+format: env ## Bring the sources into shape
+	@$(BIN)/ruff check --quiet --fix-only .
+	@$(BIN)/ruff format --quiet .
+
+env: ## Make .venv and see to it that Temporal is there; quick when nothing changed
+	@deploy/bootstrap/make-env
+	@deploy/bootstrap/get-temporal
+
+env-test: env ## The same, and the time-skipping test server
+	@deploy/bootstrap/get-test-server
+
+clean: ## Remove everything that was made here, data of the embedded stack included
+	@if [ -x $(BIN)/python ]; then \
+		$(BIN)/python -c 'from embedded import stack, state; stack.remove(state.chosen_state_dir())' || true; fi
+	@rm -rf .venv .allot .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
