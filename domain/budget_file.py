@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from domain.budget import ROWS_MAX, BudgetRow
 from domain.budget_file_amount import EMPTY, read_amount, usual_form
-from domain.budget_file_csv import NotUtf8, Record, records
+from domain.budget_file_csv import BYTE_ORDER_MARK, NotUtf8, Record, records
 from domain.budget_file_header import ANNUAL, CODE, ESTIMATED, OWNER, Columns, read_header
 from domain.budget_file_problem import Fault, InvalidBudget, Problems
 from domain.calendar import Month
@@ -68,8 +68,6 @@ def parse_budget(
 
 def _unreadable(data: bytes) -> Fault | None:
     """What can be told without reading it."""
-    if not data.strip():
-        return Fault("is empty", "it needs a header and a row for each product")
     if len(data) > FILE_BYTES_MAX:
         return Fault(
             f"has {len(data):,} bytes; at most {FILE_BYTES_MAX:,} (100 MB) are allowed",
@@ -79,6 +77,8 @@ def _unreadable(data: bytes) -> Fault | None:
         return Fault("is a workbook and not CSV", "save it as CSV UTF-8")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return Fault("is UTF-16", "save it as CSV UTF-8")
+    if not data.removeprefix(BYTE_ORDER_MARK).strip():
+        return Fault("is empty", "it needs a header and a row for each product")
     return None
 
 
@@ -125,7 +125,7 @@ class _RowReader:
     def read(self, record: Record) -> bool:
         """Whether to go on; each problem of the row is added."""
         cells = record.cells
-        if record.fault is None and not (cells[0] or "".join(cells).strip()):
+        if record.fault is None and not (cells[0].strip() or "".join(cells).strip()):
             return True  # an empty line, as spreadsheets leave them
         self.products += 1
         if self.products > ROWS_MAX:

@@ -17,9 +17,10 @@ from domain.budget_file_problem import Fault, column_letter
 RECORD_CHARS_MAX = 100_000
 """Characters of one record; a quote that is never closed must not swallow the file."""
 
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # Possessive (++, *+), so that no cell, however odd, makes it try again and again.
 _CELL = re.compile(r'(?:"((?:[^"]++|"")*+)"|([^",\r\n]*+))(,|\Z)')
+_CLOSED = re.compile(r'"(?:[^"]++|"")*+"')
 _TOO_LONG_FAULT = Fault(f"is longer than {RECORD_CHARS_MAX:,} characters", "check whether lines end with LF or CRLF")
 _LINE_END_FAULT = Fault("holds a carriage return that ends no line", "end lines with LF or CRLF")
 _QUOTE_REMEDY = (
@@ -49,7 +50,7 @@ class _Lines:
 
     def __init__(self, data: bytes) -> None:
         self._lines = io.BytesIO(data)  # shares the memory of the bytes
-        self._offset = self._lines.seek(len(_BYTE_ORDER_MARK)) if data.startswith(_BYTE_ORDER_MARK) else 0
+        self._offset = self._lines.seek(len(BYTE_ORDER_MARK)) if data.startswith(BYTE_ORDER_MARK) else 0
         self._again: deque[str] = deque()
 
     def next(self, row: int) -> str:
@@ -92,12 +93,11 @@ def _quoted(row: int, first: str, lines: _Lines) -> Record:
         taken.append(line)
         chars += len(line)
         quotes += line.count('"')
-    if quotes % 2:
-        fault: Fault | None = Fault("has a quote that is not closed", _QUOTE_REMEDY)
-    else:
-        cells, fault = _split("".join(taken).removesuffix("\n").removesuffix("\r"))
-        if fault is None:
-            return Record(row, cells)
+    # A quote that closes nowhere is looked for where it stands, in the first line.
+    text = first if quotes % 2 else "".join(taken)
+    cells, fault = _split(text.removesuffix("\n").removesuffix("\r"))
+    if fault is None:
+        return Record(row, cells)
     # The quote was no quoting: the lines after the first are rows of their own.
     lines.put_back(taken[1:])
     return Record(row, [], fault, first.rstrip("\r\n"))
@@ -112,4 +112,7 @@ def _split(text: str) -> tuple[list[str], Fault | None]:
         if not end:
             return cells, None
         at = match.end()
-    return cells, Fault(f"has a stray quote in column {column_letter(len(cells))}", _QUOTE_REMEDY)
+    column = column_letter(len(cells))
+    if text[at] == '"' and not _CLOSED.match(text, at):
+        return cells, Fault(f"has a quote in column {column} that is not closed", _QUOTE_REMEDY)
+    return cells, Fault(f"has a stray quote in column {column}", _QUOTE_REMEDY)

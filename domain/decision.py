@@ -19,6 +19,7 @@ from pydantic import Field
 
 from domain.calendar import FiscalCalendar, Month
 from domain.errors import NotFound
+from domain.hierarchy import NodePath
 from domain.model import Model
 
 NAMESPACE = UUID("6f1d9f0e-8a57-5c53-9f0b-1c4f2b1d7a10")
@@ -125,7 +126,7 @@ class Grant(NamedTuple):
     """A persona held over a node and all below it."""
 
     persona: Persona
-    node: str
+    node: NodePath
 
 
 @dataclass(frozen=True, slots=True)

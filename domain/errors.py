@@ -8,6 +8,7 @@
     │   ├── NotFound             5   404   no    there is no such product, account, person …
     │   └── StaleVersion         6   409   no    what was decided on has moved since
     ├── CommandConflict          7   409   no    this command id belongs to another command
+    ├── UnreadableEvent         11   500   no    what is stored does not fit this version of Allot
     ├── Contention               9   503   yes   too many writers on one stream; the same command may be sent again
     └── Unavailable             10   503   yes   Temporal, PostgreSQL or AWS does not answer
 
@@ -61,6 +62,10 @@ class StaleVersion(Refusal):
 
 class CommandConflict(AllotError):
     exit_code, http_status = 7, 409
+
+
+class UnreadableEvent(AllotError):
+    exit_code = 11
 
 
 class Contention(AllotError):

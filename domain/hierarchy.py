@@ -80,7 +80,10 @@ def node_name_problem(name: str) -> str | None:
         return "needs a name, without blanks around it"
     if len(name) > NODE_NAME_CHARS_MAX:
         return f"has a name of {len(name)} characters; at most {NODE_NAME_CHARS_MAX} are allowed"
-    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name):
+    # Nearly every name is printable, which is told at once.
+    if not name.isprintable() and any(
+        unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name
+    ):
         return "has a control character or line break in its name"
     return None
 

@@ -69,7 +69,7 @@ def evolve(person: Person, fact: Registered | Granted) -> Person:
         case Registered():
             return replace(person, registered=True)
         case Granted():
-            return replace(person, grants=person.grants | {Grant(fact.persona, str(fact.node))})
+            return replace(person, grants=person.grants | {Grant(fact.persona, fact.node)})
 
 
 def person_stream(person_id: PersonId) -> Stream:
@@ -126,7 +126,7 @@ def decide_grant(states: States, command: GrantPersona, context: Context) -> Dec
         raise Refusal(f"The persona {command.persona} is bound to {where}; {command.node} is not.", code="WrongLevel")
     if not person.registered:
         raise Refusal("Register this person first, with `allot person add`.", code="NotRegistered")
-    grant = Grant(command.persona, str(command.node))
+    grant = Grant(command.persona, command.node)
     if grant in person.grants:
         return Decision(message=f"The person is {command.persona} of {command.node} already; nothing changed.")
     if len(person.grants) >= GRANTS_MAX:
@@ -138,8 +138,7 @@ def decide_grant(states: States, command: GrantPersona, context: Context) -> Dec
 
 def _same_parent(person: Person, command: GrantPersona) -> None:
     for held in person.grants:
-        node = NodePath.parse(held.node)
-        if held.persona == command.persona and node.parent != command.node.parent:
+        if held.persona == command.persona and held.node.parent != command.node.parent:
             raise Refusal(
                 f"One person's nodes share one parent: as {held.persona} this person holds {held.node}, "
                 f"so {command.node} belongs to somebody else.",
@@ -160,7 +159,7 @@ FACTS: tuple[type[Fact], ...] = (Registered, Granted)
 
 def holds(actor: Actor, node: NodePath, *personas: Persona) -> bool:
     """Whether the actor holds one of the personas over the node."""
-    return any(grant.persona in personas and NodePath.parse(grant.node).contains(node) for grant in actor.grants)
+    return any(grant.persona in personas and grant.node.contains(node) for grant in actor.grants)
 
 
 def require(actor: Actor, action: str, node: NodePath, *personas: Persona) -> None:

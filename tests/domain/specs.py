@@ -39,7 +39,7 @@ def person(name: str) -> PersonId:
 
 
 def actor(name: str, *grants: tuple[Persona, NodePath]) -> Actor:
-    return Actor(person(name), frozenset(Grant(persona, str(node)) for persona, node in grants))
+    return Actor(person(name), frozenset(Grant(persona, node) for persona, node in grants))
 
 
 SYSTEM_ACTOR = Actor(SYSTEM_ID)

@@ -1,0 +1,210 @@
+-- All tables of the views from the whole log at once, in plain SQL: what a projector is measured against. It may look
+-- at every event at the same time, keeps nothing for the next one, and reads only the facts there are today.
+
+CREATE TEMP TABLE e ON COMMIT DROP AS
+SELECT position, version, topic, s, f, (s->>'at')::timestamptz AS at,
+    (f->>'fiscal_year')::bigint AS fiscal_year, f->>'product' AS product, f->>'account_id' AS account_id
+FROM (
+    SELECT notification_id AS position, originator_version AS version, topic, s, s->'fact' AS f
+    FROM ledger_events, LATERAL (SELECT convert_from(state, 'UTF8')::jsonb) AS j(s)
+) AS stored;
+ANALYZE e;
+
+INSERT INTO audit_v0
+SELECT position, (s->>'id')::uuid, s->>'stream', version, topic,
+    array_remove(ARRAY[s->>'stream'] || CASE topic
+        WHEN 'budget_line.AnnualApproved' THEN ARRAY[product, f->>'content_hash']
+        WHEN 'budget.Loaded' THEN ARRAY[f->>'fiscal_year', f->>'content_hash']
+        WHEN 'account.Vended' THEN ARRAY[account_id]
+        WHEN 'account.Changed' THEN ARRAY[account_id]
+        WHEN 'account.Allocated' THEN
+            ARRAY[account_id] || ARRAY(SELECT share->>'product' FROM jsonb_array_elements(f->'shares') AS share)
+        WHEN 'organization.Seen' THEN ARRAY[f->>'organization_id', f->>'management_account_id']
+        WHEN 'person.Registered' THEN ARRAY[f->>'person_id']
+        WHEN 'person.Granted' THEN ARRAY[f->>'person_id', f->>'node']
+        WHEN 'cost.PeriodImported' THEN ARRAY[f->>'billing_period', f->>'report_version']
+        WHEN 'command.Refused' THEN ARRAY[f->>'subject', substr(f->>'subject', strpos(f->>'subject', '/') + 1)]
+        ELSE ARRAY[product]
+    END || ARRAY[s->>'command'], NULL),
+    (s->>'actor')::uuid, (s->>'behalf')::uuid, s->>'channel', (s->>'command')::uuid, coalesce(s->>'workflow', ''),
+    coalesce(s->>'run', ''), coalesce(s->>'activity', ''), at, f
+FROM e;
+
+INSERT INTO persons_v0
+SELECT (f->>'person_id')::uuid, max(at) FROM e WHERE topic = 'person.Registered' GROUP BY 1;
+
+INSERT INTO grants_v0
+SELECT (f->>'person_id')::uuid, f->>'persona', f->>'node', max(at) FROM e WHERE topic = 'person.Granted' GROUP BY 1, 2, 3;
+
+INSERT INTO budget_books_v0
+SELECT DISTINCT ON (fiscal_year) fiscal_year, f->'labels', f->>'customer', f->>'option', f->>'file_version',
+    f->>'content_hash', (f->>'effective_on')::date, f->>'currency', (f->>'products')::bigint, (f->>'total')::numeric, at
+FROM e WHERE topic = 'budget.Loaded' ORDER BY fiscal_year, position DESC;
+
+INSERT INTO budget_lines_v0
+SELECT DISTINCT ON (fiscal_year, product) fiscal_year, product, (f->>'annual')::numeric, f->>'currency',
+    (f->>'effective_on')::date, (f->>'estimated')::numeric, f->>'code', (f->>'owner')::uuid,
+    nullif(f->'proposal', '{}'), f->>'content_hash', at
+FROM e WHERE topic = 'budget_line.AnnualApproved' ORDER BY fiscal_year, product, position DESC;
+
+INSERT INTO hierarchy_v0
+SELECT DISTINCT fiscal_year, array_to_string(parts[:level], '/'), level,
+    CASE level WHEN 1 THEN '/' ELSE array_to_string(parts[:level - 1], '/') END,
+    replace(replace(parts[level], '%2F', '/'), '%25', '%')
+FROM (SELECT fiscal_year, string_to_array(product, '/') AS parts FROM budget_lines_v0) AS l, generate_series(1, 4) AS level;
+
+-- Schedules: the last event of each kind, and the submission that the last approval was about.
+INSERT INTO schedules_v0
+WITH s AS (
+    SELECT *, lag(topic) OVER w AS before, row_number() OVER (PARTITION BY fiscal_year, product ORDER BY position DESC) AS n
+    FROM e WHERE topic LIKE 'schedule.%' WINDOW w AS (PARTITION BY fiscal_year, product ORDER BY position)
+),
+last AS (SELECT * FROM s WHERE n = 1),
+submitted AS (
+    SELECT DISTINCT ON (fiscal_year, product) * FROM s WHERE topic = 'schedule.Submitted'
+    ORDER BY fiscal_year, product, position DESC
+),
+decided AS (
+    SELECT DISTINCT ON (fiscal_year, product) * FROM s WHERE topic <> 'schedule.Submitted'
+    ORDER BY fiscal_year, product, position DESC
+),
+numbered AS (
+    SELECT *, max(position) FILTER (WHERE topic = 'schedule.Submitted') OVER w AS about
+    FROM s WINDOW w AS (PARTITION BY fiscal_year, product ORDER BY position)
+),
+in_force AS (
+    SELECT DISTINCT ON (a.fiscal_year, a.product) a.fiscal_year, a.product, b.f->'amounts' AS amounts
+    FROM numbered a JOIN e b ON b.position = a.about WHERE a.topic = 'schedule.Approved'
+    ORDER BY a.fiscal_year, a.product, a.position DESC
+),
+rounds AS (
+    SELECT fiscal_year, product, 1 + count(*) FILTER (WHERE topic = 'schedule.Submitted' AND before = 'schedule.Approved') AS n
+    FROM s GROUP BY 1, 2
+)
+SELECT fiscal_year, product,
+    CASE l.topic WHEN 'schedule.Submitted' THEN 'PENDING' WHEN 'schedule.Approved' THEN 'APPROVED' ELSE 'REJECTED' END,
+    l.version, r.n, (b.f->>'annual')::numeric, b.f->>'currency', b.f->'amounts',
+    (SELECT sum(value::numeric) FROM jsonb_each_text(b.f->'amounts')), (b.f->>'submitted_by')::uuid, b.at, b.f->>'note',
+    i.amounts, coalesce((SELECT sum(value::numeric) FROM jsonb_each_text(i.amounts)), 0),
+    (d.f->>'decided_by')::uuid, d.at, coalesce(d.f->>'reason', d.f->>'note', ''), l.at
+FROM last l JOIN submitted b USING (fiscal_year, product) JOIN rounds r USING (fiscal_year, product)
+LEFT JOIN decided d USING (fiscal_year, product) LEFT JOIN in_force i USING (fiscal_year, product);
+
+INSERT INTO accounts_v0
+WITH a AS (
+    SELECT account_id, min(at) FILTER (WHERE topic = 'account.Vended') AS first_seen_at,
+        min(at) FILTER (WHERE topic = 'account.Allocated') AS aligned_at,
+        min((f->>'effective_on')::date) AS allocated_since, max(at) AS updated_at
+    FROM e WHERE account_id IS NOT NULL GROUP BY 1
+),
+seen AS (
+    SELECT DISTINCT ON (account_id) * FROM e WHERE topic IN ('account.Vended', 'account.Changed')
+    ORDER BY account_id, position DESC
+)
+SELECT account_id, f->>'name', f->>'email', f->>'state', f->>'joined_method', (f->>'joined_at')::timestamptz,
+    f->>'ou_path', f->'tags', first_seen_at, aligned_at, allocated_since, updated_at
+FROM seen JOIN a USING (account_id);
+
+INSERT INTO allocations_v0
+WITH entries AS (
+    SELECT DISTINCT ON (account_id, (f->>'effective_on')::date) *, (f->>'effective_on')::date AS effective_on
+    FROM e WHERE topic = 'account.Allocated' ORDER BY account_id, (f->>'effective_on')::date, position DESC
+),
+dated AS (SELECT *, lead(effective_on) OVER (PARTITION BY account_id ORDER BY effective_on) AS effective_to FROM entries)
+SELECT account_id, effective_on, n - 1, share->>'product', (share->>'percent')::numeric, f->>'account_type', effective_to,
+    (f->>'allocated_by')::uuid, f->>'note', at
+FROM dated, jsonb_array_elements(f->'shares') WITH ORDINALITY AS shares(share, n);
+
+INSERT INTO tasks_v0
+SELECT s.product, s.fiscal_year, CASE s.state WHEN 'PENDING' THEN 'approve_schedule' ELSE 'revise_schedule' END,
+    CASE s.state WHEN 'PENDING' THEN 'portfolio_owner' ELSE 'product_owner' END,
+    CASE s.state WHEN 'PENDING' THEN array_to_string((string_to_array(s.product, '/'))[:3], '/') ELSE s.product END,
+    CASE s.state WHEN 'PENDING' THEN s.submitted_by END, s.version,
+    CASE s.state WHEN 'PENDING' THEN s.note ELSE s.reason END, s.updated_at, last.position
+FROM schedules_v0 s JOIN (
+    SELECT fiscal_year, product, max(position) AS position FROM e WHERE topic LIKE 'schedule.%' GROUP BY 1, 2
+) AS last USING (fiscal_year, product) WHERE s.state <> 'APPROVED';
+
+INSERT INTO tasks_v0
+WITH closed AS (SELECT account_id, max(position) AS position FROM e WHERE f->>'state' = 'CLOSED' GROUP BY 1)
+SELECT DISTINCT ON (a.account_id) a.account_id, 0, 'allocate_account', 'financial_admin', '/', NULL::uuid, e.version,
+    a.name, e.at, e.position
+FROM accounts_v0 a JOIN e USING (account_id) LEFT JOIN closed c USING (account_id)
+WHERE a.allocated_since IS NULL AND a.state <> 'CLOSED' AND e.position > coalesce(c.position, 0)
+ORDER BY a.account_id, e.position;
+
+INSERT INTO cost_periods_v0
+SELECT DISTINCT ON (f->>'billing_period') (f->>'billing_period' || '-01')::date,
+    substr(f->>'billing_period', 1, 4)::bigint, f->>'source', f->>'report_version', f->>'payer_account_id',
+    f->>'manifest_hash', f->>'currency', (f->>'lines')::bigint, (f->>'rows')::bigint, f->'totals',
+    (SELECT sum(value::numeric) FROM jsonb_each_text(f->'totals')), at
+FROM e WHERE topic = 'cost.PeriodImported' ORDER BY f->>'billing_period', position DESC;
+
+INSERT INTO monthly_actuals_v0
+SELECT billing_period, account_id, service, charge_type, sum(unblended_cost)
+FROM cost_rows JOIN cost_periods_v0 USING (billing_period, report_version) GROUP BY 1, 2, 3, 4;
+
+INSERT INTO daily_spend_v0
+SELECT account_id, billing_period,
+    least(greatest(usage_date, billing_period), (billing_period + interval '1 month - 1 day')::date), sum(unblended_cost)
+FROM cost_rows JOIN cost_periods_v0 USING (billing_period, report_version) GROUP BY 1, 2, 3;
+
+-- Largest remainder, ties to the first; what is finer than a cent goes to the heaviest share.
+INSERT INTO account_shares_v0
+WITH pieces AS (
+    SELECT d.account_id, d.billing_period, a.effective_on, sum(d.amount) AS amount
+    FROM daily_spend_v0 d JOIN (SELECT DISTINCT account_id, effective_on, effective_to FROM allocations_v0) AS a
+        ON a.account_id = d.account_id AND d.day >= a.effective_on AND (a.effective_to IS NULL OR d.day < a.effective_to)
+    GROUP BY 1, 2, 3
+),
+parts AS (
+    SELECT p.*, a.product, a.ordinal, round(amount, 2) AS whole, abs(round(amount, 2)) * 100 AS units,
+        a.percent * 10000 AS weight, row_number() OVER (w ORDER BY a.percent DESC, a.ordinal) = 1 AS heaviest
+    FROM pieces p JOIN allocations_v0 a USING (account_id, effective_on)
+    WINDOW w AS (PARTITION BY p.account_id, p.billing_period, p.effective_on)
+),
+ranked AS (
+    SELECT *, div(units * weight, 1000000) AS share,
+        units - sum(div(units * weight, 1000000)) OVER w AS extra,
+        row_number() OVER (w ORDER BY mod(units * weight, 1000000) DESC, ordinal) AS rank
+    FROM parts WINDOW w AS (PARTITION BY account_id, billing_period, effective_on)
+)
+SELECT account_id, billing_period, product, extract(year FROM billing_period)::bigint,
+    sum(sign(whole) * (share + (rank <= extra)::int) / 100 + CASE WHEN heaviest THEN amount - whole ELSE 0 END)
+FROM ranked GROUP BY 1, 2, 3
+HAVING sum(sign(whole) * (share + (rank <= extra)::int) / 100 + CASE WHEN heaviest THEN amount - whole ELSE 0 END) <> 0;
+
+INSERT INTO unallocated_spend_v0
+SELECT account_id, billing_period, extract(year FROM billing_period)::bigint, sum(amount), min(day)
+FROM daily_spend_v0 d LEFT JOIN (SELECT account_id, min(effective_on) AS since FROM allocations_v0 GROUP BY 1) AS a
+    USING (account_id)
+WHERE since IS NULL OR day < since GROUP BY 1, 2 HAVING sum(amount) <> 0;
+
+CREATE TEMP TABLE months ON COMMIT DROP AS
+SELECT fiscal_year, product, month, count(*) AS parts, sum(planned) AS planned, sum(actual) AS actual
+FROM (
+    SELECT fiscal_year, product, key AS month, value::numeric AS planned, 0 AS actual
+    FROM schedules_v0, jsonb_each_text(approved)
+    UNION ALL SELECT fiscal_year, product, to_char(billing_period, 'YYYY-MM'), 0, amount FROM account_shares_v0
+) AS contributions GROUP BY 1, 2, 3;
+
+INSERT INTO rollup_months_v0
+SELECT fiscal_year, path, month, sum(parts), sum(planned), sum(actual)
+FROM months, LATERAL (
+    SELECT CASE level WHEN 0 THEN '/' ELSE array_to_string((string_to_array(product, '/'))[:level], '/') END
+    FROM generate_series(0, 4) AS level
+) AS lineage(path) GROUP BY 1, 2, 3;
+
+INSERT INTO rollup_v0
+SELECT fiscal_year, path, level,
+    CASE level WHEN 0 THEN '' WHEN 1 THEN '/' ELSE array_to_string((string_to_array(path, '/'))[:level - 1], '/') END,
+    sum(parts), sum(lines), sum(approved), sum(annual), sum(planned), sum(actual)
+FROM (
+    SELECT fiscal_year, product, 1 AS parts, 1 AS lines, 0 AS approved, annual, 0 AS planned, 0 AS actual
+    FROM budget_lines_v0
+    UNION ALL SELECT fiscal_year, product, 0, 0, 1, 0, 0, 0 FROM schedules_v0 WHERE approved IS NOT NULL
+    UNION ALL SELECT fiscal_year, product, sum(parts), 0, 0, 0, sum(planned), sum(actual) FROM months GROUP BY 1, 2
+) AS contributions, LATERAL (
+    SELECT level, CASE level WHEN 0 THEN '/' ELSE array_to_string((string_to_array(product, '/'))[:level], '/') END
+    FROM generate_series(0, 4) AS level
+) AS lineage(level, path) GROUP BY 1, 2, 3;
