@@ -20,6 +20,7 @@ class ActivityName(StrEnum):
     RECORD = "ledger.record"
     RECORD_REFUSAL = "ledger.record_refusal"
     READ_SCHEDULE = "ledger.read_schedule"
+    REGISTER_PERSON = "people.register"
     LOAD_BUDGET = "budget.load"
     SYNC_ORGANIZATION = "organizations.sync"
     FIND_DELIVERIES = "cost.find_deliveries"
@@ -90,4 +91,3 @@ IMPORT_TIMEOUT = timedelta(hours=2)
 IMPORT_DEADLINE = timedelta(hours=24)
 """All attempts at one import together; replication may bring parts after their manifest."""
 HEARTBEAT_TIMEOUT = timedelta(seconds=20)
-

@@ -25,7 +25,8 @@ from domain.decision import Organization
 from embedded.postgres import Postgres
 from ledger.ledger import Ledger
 from ledger.migrate import migrate
-from tests.views.given import RandomCompany, append, store_costs
+from tests.views.given import append, store_costs
+from tests.views.random_company import RandomCompany
 from views.generations import create_next, drop_all_but_live
 from views.projector import CATCH_UP_EVENTS_MAX, LIVE_EVENTS_MAX, connect, fold_batch
 from views.registry import TABLES

@@ -19,7 +19,6 @@ from domain.schedule import State
 
 SUMMARY_BYTES_MAX = 200
 """Bytes the Temporal server keeps of a summary."""
-DETAILS_CHARS_MAX = 4_000
 REFUSALS_SHOWN_MAX = 5
 REFUSAL_CHARS_MAX = 300
 """Characters shown of one refusal."""
@@ -99,7 +98,7 @@ def _headline(view: ScheduleView, since: datetime | None) -> str:
 
 def _figures(view: ScheduleView) -> str:
     if not view.annual:
-        return "This product is not in the budget of this year." if view.currency == "" else ""
+        return "" if view.version else "This product is not in the budget of this year."
     annual, planned = Decimal(view.annual), Decimal(view.planned or "0")
     rows = [("Annual budget", annual), ("Planned", planned), ("Unallocated", annual - planned)]
     rows += [(str(month), Decimal(amount)) for month, amount in sorted(view.amounts.items())]

@@ -1,0 +1,154 @@
+"""The import of one report version, step by step and without Temporal.
+
+    manifest → imported already? → parts, all and sound → added up → ours? → rows stored → same totals? → one event
+
+What was there stays in force until the event is recorded, whatever happens before. All of it may be repeated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from uuid import uuid5
+
+from activities.contracts import Progress
+from activities.cost_aggregate import Aggregate, Control, aggregated
+from activities.cost_delivery import fetch_parts, read_manifest
+from activities.cost_files import Report, open_place
+from activities.cost_manifest import Manifest, damaged
+from activities.cost_store import CostStore, Stored
+from domain.account import ORGANIZATION_STREAM, AwsOrganization
+from domain.cost import CostPeriod, ImportPeriod, check_currency, check_payer, period_stream
+from domain.decision import NAMESPACE, Organization, Origin, Refused
+from domain.errors import DamagedReport, Refusal
+from domain.money import plain
+from domain.process import CostDelivery, CostImportResult
+from ledger.ledger import Ledger
+
+
+def unheard(_: Progress) -> None:
+    """For callers that do not ask how far the work has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A delivery that was read: the request, what its manifest says, what its lines add up to, who records it."""
+
+    delivery: CostDelivery
+    manifest: Manifest
+    control: Control
+    origin: Origin
+
+    def command(self, stored: Stored | None) -> ImportPeriod:
+        """What is put to the ledger; without stored rows nothing but a refusal can come of it.
+
+        The id differs with the process's run: a refusal is final for a command, but not for a report, which may be ours
+        once a setting has been corrected. That no version is imported twice is up to the decision.
+        """
+        report, control = self.delivery.report, self.control
+        stage = "refuse" if stored is None else "import"
+        name = f"cost-import/{report.source}/{report.billing_period}/{report.version}/{self.manifest.content_hash}"
+        return ImportPeriod(
+            command_id=uuid5(NAMESPACE, f"{name}/{self.origin.workflow_run_id}/{stage}"),
+            actor=self.delivery.actor,
+            channel=self.delivery.channel,
+            report=report,
+            manifest_hash=self.manifest.content_hash,
+            currencies=control.currencies,
+            payers=control.payers,
+            lines=control.lines,
+            rows=stored.rows if stored else 0,
+            totals_in=control.totals,
+            totals_out=stored.totals if stored else {},
+        )
+
+
+class CostImport:
+    """Imports deliveries, any number at once; two of the same version take turns."""
+
+    def __init__(self, ledger: Ledger, store: CostStore, organization: Organization, memory_mb: int) -> None:
+        self._ledger = ledger
+        self._store = store
+        self._organization = organization
+        self._memory_mb = memory_mb
+
+    def import_report(
+        self, delivery: CostDelivery, origin: Origin = Origin(), report: Report = unheard
+    ) -> CostImportResult:
+        """Raises DamagedReport for what cannot be read; a rule's no is a result."""
+        files = open_place(delivery.source)
+        manifest = read_manifest(files, delivery)
+        if self._is_imported(delivery):
+            return _unchanged(delivery)
+        with TemporaryDirectory(prefix="allot-cost-") as scratch:
+            parts = fetch_parts(files, manifest, Path(scratch), report)
+            if read_manifest(files, delivery) != manifest:  # parts may be overwritten in place, manifest last
+                raise damaged(f"The manifest {manifest.address} changed while its parts were read", "Superseded")
+            with aggregated(parts, Path(scratch), self._memory_mb, report) as aggregate:
+                delivered = Delivered(delivery, manifest, aggregate.control, origin)
+                if self._is_foreign(delivered.command(None)):
+                    return self._record(delivered, None)
+                return self._keep(delivered, aggregate, report)
+
+    def _keep(self, delivered: Delivered, aggregate: Aggregate, report: Report) -> CostImportResult:
+        with self._store.hold(delivered.delivery.report) as held:
+            if self._is_imported(delivered.delivery):  # by whoever held it before: never touch rows in force
+                return _unchanged(delivered.delivery)
+            stored = held.replace(aggregate.batches(), aggregate.control.rows, report)
+            try:
+                result = self._record(delivered, stored)
+            except DamagedReport:  # other errors leave the outcome open, and so the rows where they are
+                held.discard()
+                raise
+            if result.status == "refused":
+                held.discard()
+            return result
+
+    def _record(self, delivered: Delivered, stored: Stored | None) -> CostImportResult:
+        outcome = self._ledger.record(delivered.command(stored), delivered.origin)
+        report, control = delivered.delivery.report, delivered.control
+        if isinstance(outcome, Refused):
+            return CostImportResult(
+                billing_period=report.billing_period,
+                report_version=report.version,
+                status="refused",
+                message=outcome.message,
+                position=outcome.position,
+                error=outcome.error,
+                code=outcome.code,
+            )
+        return CostImportResult(
+            billing_period=report.billing_period,
+            report_version=report.version,
+            status="imported" if outcome.events else "unchanged",
+            message=outcome.message,
+            position=outcome.position,
+            lines=control.lines,
+            rows=control.rows,
+            totals={charge_type: plain(amount) for charge_type, amount in control.totals.items()},
+        )
+
+    def _is_imported(self, delivery: CostDelivery) -> bool:
+        stream = period_stream(delivery.report.billing_period)
+        period: CostPeriod = self._ledger.states([stream])[stream]
+        return delivery.report.version in period.imported
+
+    def _is_foreign(self, command: ImportPeriod) -> bool:
+        """Whether the decision will refuse it whatever is stored; asked before anything is."""
+        aws: AwsOrganization = self._ledger.states([ORGANIZATION_STREAM])[ORGANIZATION_STREAM]
+        try:
+            check_currency(command.currencies, self._organization.currency)
+            check_payer(command, self._organization.payer_account_id or aws.management_account_id)
+        except Refusal:
+            return True
+        return False
+
+
+def _unchanged(delivery: CostDelivery) -> CostImportResult:
+    return CostImportResult(
+        billing_period=delivery.report.billing_period,
+        report_version=delivery.report.version,
+        status="unchanged",
+        message=f"Version {delivery.report.version} was imported already; nothing changed.",
+    )

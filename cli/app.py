@@ -1,0 +1,31 @@
+"""All commands of `allot`, in the order in which the help lists them."""
+
+from __future__ import annotations
+
+import typer
+
+from cli import account, audit, budget, cost, installation, organization, person, rollup, schedule, stack, tasks, view
+from cli.demo import demo
+
+app = typer.Typer(
+    name="allot",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # foreseeable errors are told in `cli.failures`
+    rich_markup_mode=None,
+    help="Budgets for an AWS estate: every decision an event, every wait a durable process.",
+)
+app.command()(demo)
+app.command()(stack.up)
+app.command()(stack.down)
+app.command()(installation.setup)
+app.add_typer(budget.app, name="budget")
+app.add_typer(schedule.app, name="schedule")
+app.add_typer(account.app, name="account")
+app.add_typer(person.app, name="person")
+app.add_typer(organization.app, name="organization")
+app.add_typer(cost.app, name="cost")
+app.command("rollup")(rollup.rollup)
+app.command("tasks")(tasks.tasks)
+app.command("audit")(audit.audit)
+app.add_typer(view.app, name="view")

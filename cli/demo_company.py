@@ -1,0 +1,89 @@
+"""The company of the demo, as `demo/company.toml` describes it."""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+from domain.account import AccountType
+from domain.model import Model
+
+DIRECTORY = Path(__file__).resolve().parent.parent / "demo"
+REPORTS = DIRECTORY / "cur"
+
+
+class Person(Model):
+    email: str
+    name: str
+    grants: tuple[str, ...]
+    """As `allot person add --grant` takes them."""
+
+
+class Decided(Model):
+    """A schedule that is submitted and decided on in the demo."""
+
+    product: str
+    owner: str
+    decided_by: str
+    amounts: str = ""
+    """As `--amounts` takes them; empty for `--even`."""
+    note: str = ""
+    reason: str = ""
+    better_amounts: str = ""
+    """What the owner might submit after a rejection."""
+
+
+class Allocated(Model):
+    """How an account is allocated; without shares it stays unallocated."""
+
+    type: AccountType
+    shares: tuple[str, ...]
+    """As `allot account allocate` takes them."""
+
+
+class DemoAccount(Allocated):
+    sample_id: str
+    """The account of the sample report whose lines it gets."""
+    name: str
+    ou: str
+    """Names of the organizational units from the root down."""
+
+
+class Company(Model):
+    name: str
+    fiscal_year: int
+    currency: str
+    budget_file: str
+    accounts_joined: datetime
+    billing_periods: tuple[str, ...]
+    source_bucket: str
+    """Where AWS delivers the report; its manifests name it."""
+    replica_bucket: str
+    """Where it is replicated to, and read from."""
+    prefix: str
+    sample_payer: str
+    people: tuple[Person, ...]
+    approved: Decided
+    rejected: Decided
+    management_account: Allocated
+    accounts: tuple[DemoAccount, ...]
+
+    @classmethod
+    def read(cls) -> Self:
+        return cls.model_validate(tomllib.loads((DIRECTORY / "company.toml").read_text(encoding="utf-8")))
+
+    @property
+    def budget_path(self) -> Path:
+        return DIRECTORY / self.budget_file
+
+    @property
+    def admin(self) -> Person:
+        """The first Financial Admin."""
+        return self.people[0]
+
+    @property
+    def engineer(self) -> Person:
+        """Imports the cost reports."""
+        return self.people[1]

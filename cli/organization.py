@@ -1,0 +1,41 @@
+"""`allot organization`: accounts as AWS Organizations shows them."""
+
+from __future__ import annotations
+
+import typer
+
+from cli import options
+from cli.decisions import wait_for_views
+from cli.doors import run
+from cli.output import show
+from cli.session import Session
+from cli.works import progress_shown, work
+from domain.process import ORGANIZATION_SYNC_PROCESS_ID, SyncRequest, SyncResult, WorkflowName
+
+app = typer.Typer(no_args_is_help=True, help="The accounts of AWS Organizations.")
+
+
+@app.callback()
+def group() -> None:
+    """Makes `sync` a command of its own although it is the only one so far."""
+
+
+@app.command()
+def sync(as_json: options.Json = False, timeout_s: options.WorkWithin = options.WORK_WITHIN_S) -> None:
+    """Read AWS Organizations now, instead of waiting for the next scheduled time."""
+    session = Session.open(as_json, timeout_s=timeout_s)
+    with session.views() as views, progress_shown() as step:
+        views.position()  # says at once where PostgreSQL is down
+        step("Reading AWS Organizations", 0, 0)
+        request, process_id = SyncRequest(), ORGANIZATION_SYNC_PROCESS_ID
+        result = run(work(session, WorkflowName.ORGANIZATION_SYNC, request, process_id, SyncResult, step, join=False))
+        if result.position:
+            wait_for_views(views, result.position, step, session.timeout_s)
+    data = {
+        "accounts": result.accounts,
+        "recorded": result.recorded,
+        "calls": result.calls,
+        "position": result.position,
+    }
+    text = f"{result.accounts:,} accounts read with {result.calls:,} calls; {result.recorded:,} were new or changed."
+    show(data, as_json, lambda: [text])

@@ -1,0 +1,168 @@
+"""What a command prints: tables for people, JSON for machines, notes on stderr.
+
+Names come from files, AWS and people: nothing of them may steer the terminal, so control characters are shown and
+never sent, and text is never read as markup.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from pydantic import BaseModel
+from rich import box
+from rich.console import Console, ConsoleRenderable, Group
+from rich.markup import escape
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from domain.model import TextValue
+from domain.money import EXACT, decimals_of, plain
+
+PIPE_COLUMNS = 200
+"""Width where nobody has a terminal: tables go to a file or another program and are not cut."""
+FOLDED_COLUMNS_MIN = 20
+"""Width below which text is not folded: better that the terminal wraps the whole line."""
+TIME_FORMAT = "%Y-%m-%d %H:%M:%S UTC"
+
+
+class Column(NamedTuple):
+    """A column of a table; figures stand to the right."""
+
+    title: str
+    right: bool = False
+    fold: bool = False
+    """Whether long text may go over several lines."""
+
+
+class Styled(NamedTuple):
+    """A row that looks different."""
+
+    cells: Sequence[object]
+    style: str
+
+
+type Row = Sequence[object] | Styled
+
+
+def figures(*titles: str) -> tuple[Column, ...]:
+    return tuple(Column(title, right=True) for title in titles)
+
+
+def safe(text: object) -> str:
+    """The text with every character written out that moves the cursor, turns text round or cannot be seen.
+
+    ESC becomes `\\x1b`.
+    """
+    return "".join(_shown(character) for character in str(text))
+
+
+def _shown(character: str) -> str:
+    if character.isprintable():
+        return character
+    code = ord(character)
+    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Made when it is used, so that it writes to wherever the stream leads now."""
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else max(PIPE_COLUMNS, shutil.get_terminal_size().columns)
+    return Console(stderr=stderr, width=width, highlight=False, emoji=False)
+
+
+def table(title: str, columns: Iterable[Column], rows: Iterable[Row], total: Row | None = None) -> Group:
+    """A table of texts below its title; each text is made safe."""
+    made = Table(box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False, show_edge=False)
+    lines = [(_cells(row), row.style if isinstance(row, Styled) else None) for row in rows]
+    for place, column in enumerate(columns):
+        widest = max([len(column.title), *(cells[place].cell_len for cells, _ in lines)])
+        made.add_column(
+            escape(safe(column.title)),
+            justify="right" if column.right else "left",
+            no_wrap=not column.fold,
+            min_width=min(FOLDED_COLUMNS_MIN, widest) if column.fold else None,
+            overflow="fold",
+        )
+    for cells, style in lines:
+        made.add_row(*cells, style=style)
+    if total is not None:
+        made.add_section()
+        made.add_row(*_cells(total), style="bold")
+    return Group(Text(safe(title), style="bold", no_wrap=True, overflow="ignore"), made)
+
+
+def _cells(row: Row) -> list[Text]:
+    cells = row.cells if isinstance(row, Styled) else row
+    return [cell if isinstance(cell, Text) else Text(safe(cell)) for cell in cells]
+
+
+def money(amount: Decimal | None, currency: str) -> str:
+    """For people: `1,234.56`, rounded to the currency's decimals; empty for no amount."""
+    if amount is None:
+        return ""
+    text = f"{amount:,.{decimals_of(currency)}f}"
+    return text if text.strip("-0.,") else text.removeprefix("-")
+
+
+def moment(when: datetime | None) -> str:
+    return when.strftime(TIME_FORMAT) if when else ""
+
+
+def show(data: Mapping[str, Any], as_json: bool, people: Callable[[], Iterable[ConsoleRenderable | str]]) -> None:
+    """Prints a command's answer on stdout: the data as one JSON document, or what is made for people."""
+    if as_json:
+        print(json.dumps(plain_data(data), indent=2), flush=True)
+        return
+    screen = console()
+    for part in people():
+        if isinstance(part, str):
+            screen.print(Text(safe(part)), soft_wrap=True)
+        else:
+            print_whole(screen, part)
+
+
+def print_whole(screen: Console, part: ConsoleRenderable) -> None:
+    """A figure is never cut: where a table does not fit, the terminal wraps its lines."""
+    needed = Measurement.get(screen, screen.options, part).minimum
+    screen.print(part, width=max(needed, screen.width), crop=False)
+
+
+def note(text: str, style: str = "") -> None:
+    """A line on stderr: progress, warnings, errors."""
+    lines = "\n".join(safe(line) for line in text.splitlines())
+    console(stderr=True).print(Text(lines, style=style), soft_wrap=True)
+
+
+def plain_data(value: Any) -> Any:
+    """As JSON: amounts as text with all digits, times in ISO 8601, and whatever has a text form by that."""
+    match value:
+        case None | bool() | int():
+            return value
+        case Decimal():
+            return plain(value.normalize(EXACT))
+        case Enum():
+            return value.value
+        case str():
+            return value
+        case datetime() | date():
+            return value.isoformat()
+        case UUID() | TextValue():
+            return str(value)
+        case BaseModel():
+            return {name: plain_data(getattr(value, name)) for name in type(value).model_fields}
+        case Mapping():
+            return {str(key): plain_data(item) for key, item in value.items()}
+        case tuple() if hasattr(value, "_asdict"):
+            return {name: plain_data(item) for name, item in value._asdict().items()}
+        case list() | tuple() | set() | frozenset():
+            return [plain_data(item) for item in value]
+    raise TypeError(f"{type(value).__name__} has no JSON form here; a float would have lost digits")

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+from boto3.session import Session
+
+from activities import cost_files
+from activities.cost_delivery import find_deliveries
+from activities.cost_files import Bucket, Folder, check_gzip, open_place
+from activities.cost_manifest import Address
+from domain.calendar import Month
+from domain.errors import BadInput, DamagedReport, Unavailable
+from domain.process import CostSource
+from tests.support.cost_reports import SAMPLE, MadeReport
+
+
+def ignored(_: object) -> None:
+    pass
+
+
+def source(place: Path | str, month: Month | None = None) -> CostSource:
+    return CostSource(source=str(place), actor="system", billing_period=month)
+
+
+@pytest.fixture
+def replica(aws_endpoint: str) -> str:
+    """A bucket with the sample report, below a prefix of its own."""
+    client = Session().client("s3")
+    client.create_bucket(Bucket="replica")
+    for path in SAMPLE.rglob("*"):
+        if path.is_file():
+            client.upload_file(str(path), "replica", f"copied/cur/{path.relative_to(SAMPLE)}")
+    return "s3://replica/copied"
+
+
+def test_deliveries_of_a_folder_are_those_of_its_periods() -> None:
+    found = find_deliveries(source(SAMPLE), ignored)
+    assert [str(delivery.report.billing_period) for delivery in found] == ["2026-05", "2026-06", "2026-07"]
+    assert {delivery.report.source for delivery in found} == {"finops-cur"}
+    assert found[0].report.version == "901e5634-dd57-475c-93b3-5973e885e265"
+    assert found[0].source == str(SAMPLE)
+    assert found[0].manifest == str(SAMPLE / "finops-cur/20260501-20260601/finops-cur-Manifest.json")
+
+
+def test_a_folder_of_one_period_is_a_source_too() -> None:
+    found = find_deliveries(source(SAMPLE / "finops-cur" / "20260601-20260701"), ignored)
+    assert [str(delivery.report.billing_period) for delivery in found] == ["2026-06"]
+
+
+def test_deliveries_of_one_period() -> None:
+    assert len(find_deliveries(source(SAMPLE, Month(2026, 6)), ignored)) == 1
+
+
+def test_a_folder_without_reports_has_no_deliveries(tmp_path: Path) -> None:
+    assert find_deliveries(source(tmp_path), ignored) == ()
+
+
+def test_a_folder_that_is_not_there() -> None:
+    with pytest.raises(BadInput, match="There is no folder /nowhere/at/all: name the one that holds"):
+        find_deliveries(source("/nowhere/at/all"), ignored)
+
+
+def test_several_reports_side_by_side_are_not_mixed(tmp_path: Path) -> None:
+    MadeReport().write(tmp_path / "a")
+    MadeReport(period="20260601-20260701", manifest={"reportName": "other"}).write(tmp_path / "b")
+    with pytest.raises(BadInput, match=r"There are several reports below .* \(made, other\): name one\."):
+        find_deliveries(source(tmp_path), ignored)
+
+
+def test_two_manifests_of_one_period_are_not_chosen_from(tmp_path: Path) -> None:
+    MadeReport().write(tmp_path / "a")
+    MadeReport(version="assembly-2").write(tmp_path / "b")
+    with pytest.raises(BadInput, match="There are several manifests for 2026-05 below"):
+        find_deliveries(source(tmp_path), ignored)
+
+
+def test_a_parquet_report_is_told_that_it_cannot_be_read_yet(tmp_path: Path) -> None:
+    manifest = tmp_path / "r" / "r" / "year=2026" / "month=5" / "r-Manifest.json"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text('{"contentType": "application/x-parquet", "compression": "Parquet"}')
+    with pytest.raises(DamagedReport, match="only text/csv can be read yet"):
+        find_deliveries(source(tmp_path), ignored)
+
+
+def test_a_source_with_too_many_files_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    MadeReport().write(tmp_path)  # two files
+    monkeypatch.setattr(cost_files, "OBJECTS_LISTED_MAX", 2)
+    assert len(find_deliveries(source(tmp_path), ignored)) == 1
+    monkeypatch.setattr(cost_files, "OBJECTS_LISTED_MAX", 1)
+    with pytest.raises(BadInput, match="There are more than 1 files below"):
+        find_deliveries(source(tmp_path), ignored)
+
+
+def test_deliveries_of_a_bucket_are_those_of_its_periods(replica: str) -> None:
+    found = find_deliveries(source(replica), ignored)
+    assert [str(delivery.report.billing_period) for delivery in found] == ["2026-05", "2026-06", "2026-07"]
+    assert found[0].manifest == f"{replica}/cur/finops-cur/20260501-20260601/finops-cur-Manifest.json"
+
+
+def test_a_prefix_ends_at_a_slash(replica: str) -> None:
+    assert find_deliveries(source("s3://replica/copi"), ignored) == ()
+
+
+def test_a_file_of_a_bucket_is_read_measured_and_fetched(replica: str, tmp_path: Path) -> None:
+    files = open_place(replica)
+    original = SAMPLE / "finops-cur/20260501-20260601/901e5634-dd57-475c-93b3-5973e885e265/May-2026-finops-cur.csv.gz"
+    address = Address(f"{replica}/cur/{original.relative_to(SAMPLE)}")
+    came: list[int] = []
+    files.fetch(address, tmp_path / "part", came.append)
+    assert isinstance(files, Bucket)
+    assert files.size(address) == original.stat().st_size == came[-1]
+    assert (tmp_path / "part").read_bytes() == original.read_bytes()
+    assert files.size(Address(f"{address}.no")) is None
+
+
+def test_a_manifest_that_is_gone(replica: str, tmp_path: Path) -> None:
+    with pytest.raises(DamagedReport, match=r"There is no manifest s3://replica/none\.json"):
+        open_place(replica).read(Address("s3://replica/none.json"))
+    with pytest.raises(DamagedReport, match="There is no manifest"):
+        Folder(str(tmp_path)).read(Address(str(tmp_path / "none.json")))
+
+
+def test_a_bucket_that_is_not_there(aws_endpoint: str) -> None:
+    with pytest.raises(BadInput, match=r"There is no bucket for s3://no-such-bucket/: check its name\."):
+        find_deliveries(source("s3://no-such-bucket"), ignored)
+
+
+def test_an_address_without_a_bucket() -> None:
+    with pytest.raises(BadInput, match=r"s3:// names no bucket: write s3://bucket/prefix\."):
+        open_place("s3://")
+
+
+def test_aws_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setattr(cost_files, "AWS_ATTEMPTS_MAX", 1)
+    with pytest.raises(Unavailable, match=r"s3://replica/ could not be brought here .*it will be tried again"):
+        find_deliveries(source("s3://replica"), ignored)
+
+
+def test_sound_gzip_passes_with_several_members(tmp_path: Path) -> None:
+    path = tmp_path / "part.gz"
+    path.write_bytes(gzip.compress(b"a,b\n") + gzip.compress(b"1,2\n"))
+    check_gzip(path, "part", ignored)
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"", "The part made-1 is empty"),
+        (gzip.compress(b"a,b\n1,2\n" * 1000)[:-1], "The part made-1 is truncated: its gzip stream has no end"),
+        (gzip.compress(b"a,b\n1,2\n" * 1000)[:-8], "The part made-1 is truncated: its gzip stream has no end"),
+        (gzip.compress(b"a,b\n1,2\n" * 1000)[:30], "The part made-1 is truncated: its gzip stream has no end"),
+        (gzip.compress(b"a,b\n") + b"more", "The part made-1 is not sound gzip (Not a gzipped file (b'mo'))"),
+        (b"a,b\n1,2\n", "The part made-1 is not sound gzip (Not a gzipped file (b'a,'))"),
+    ],
+)
+def test_damaged_gzip_is_noticed(tmp_path: Path, content: bytes, complaint: str) -> None:
+    path = tmp_path / "part.gz"
+    path.write_bytes(content)
+    with pytest.raises(DamagedReport) as caught:
+        check_gzip(path, "made-1", ignored)
+    assert caught.value.message.startswith(complaint)
+
+
+def test_one_altered_byte_is_noticed_by_the_checksum(tmp_path: Path) -> None:
+    packed = bytearray(gzip.compress(b"a,b\n1,2\n", compresslevel=0))  # stored as it is, so any byte unpacks
+    packed[packed.index(b"1,2")] = ord("9")
+    path = tmp_path / "part.gz"
+    path.write_bytes(packed)
+    with pytest.raises(DamagedReport, match="CRC check failed"):
+        check_gzip(path, "made-1", ignored)
+
+
+def test_a_part_that_unpacks_to_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "part.gz"
+    path.write_bytes(gzip.compress(bytes(1000)))
+    monkeypatch.setattr(cost_files, "PART_TEXT_BYTES_MAX", 1000)
+    check_gzip(path, "made-1", ignored)
+    monkeypatch.setattr(cost_files, "PART_TEXT_BYTES_MAX", 999)
+    with pytest.raises(DamagedReport, match="unpacks to more than 999 bytes"):
+        check_gzip(path, "made-1", ignored)

@@ -1,0 +1,84 @@
+"""A foreseeable fault is told in a few lines on stderr, with the exit status of its class, and nothing on stdout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Allot
+
+PRODUCT = "Retail/Digital/Web/Checkout"
+WRONG = {
+    ("schedule", "submit", PRODUCT, "--even"): "--as EMAIL",
+    ("schedule", "submit", PRODUCT, "--as", "a@example.com"): "one of --even, --amounts or --file",
+    ("schedule", "submit", PRODUCT, "--even", "--amounts", "1", "--as", "a@example.com"): "one of --even",
+    ("schedule", "submit", "Retail/Digital", "--even", "--as", "a@example.com"): "4 names",
+    ("schedule", "submit", "Retail//Web/Checkout", "--even", "--as", "a@example.com"): "needs a name",
+    ("schedule", "submit", PRODUCT, "--year", "2026", "--amounts", "1,2", "--as", "a@example.com"): "2 were given",
+    ("schedule", "submit", PRODUCT, "--amounts", ",".join(["x"] * 12), "--as", "a@example.com"): "decimal number",
+    ("schedule", "submit", PRODUCT, "--file", "none.csv", "--as", "a@example.com"): "none.csv cannot be read",
+    ("schedule", "show", PRODUCT, "--year", "abc"): "--year",
+    ("schedule", "reject", PRODUCT, "--as", "a@example.com"): "--reason",
+    ("account", "allocate", "1", f"{PRODUCT}=100", "--type", "Shared", "--as", "a@example.com"): "12 digits",
+    ("account", "allocate", "1" * 12, PRODUCT, "--type", "Shared", "--as", "a@example.com"): "PRODUCT=PERCENT",
+    ("account", "allocate", "1" * 12, f"{PRODUCT}=x", "--type", "Shared", "--as", "a@example.com"): "decimal number",
+    ("account", "allocate", "1" * 12, f"{PRODUCT}=100", "--type", "Zoo", "--as", "a@example.com"): "Production",
+    ("account", "allocate", "1" * 12, f"{PRODUCT}=1", "--type", "Shared", "--from", "May", "--as", "a@b"): "YYYY-MM-DD",
+    ("person", "add", "a@example.com", "Ann", "--grant", "king:Retail", "--as", "b@example.com"): "financial_admin",
+    ("budget", "load", "none.csv", "--as", "a@example.com"): "none.csv cannot be read",
+    ("budget", "load", "none.csv", "--override", "--as", "a@example.com"): "--year and --from",
+    ("cost", "import", "folder", "--period", "May", "--as", "a@example.com"): "YYYY-MM",
+    ("tasks", "--as", "system", "--nonsense"): "--nonsense",
+    ("schedule", "submit", PRODUCT, "--even", "--as", "system"): "name a person",
+    ("schedule", "submit", PRODUCT, "--even", "--as", "x" * 400): "320",
+    ("setup", "--name", "Ann"): "--admin EMAIL",
+}
+
+
+@pytest.mark.parametrize(("arguments", "said"), WRONG.items(), ids=lambda value: " ".join(value)[:70])
+def test_wrong_input_is_said_with_what_would_be_right(allot: Allot, arguments: tuple[str, ...], said: str) -> None:
+    answer = allot(*arguments)
+    assert answer.status == 2
+    assert answer.out == ""
+    assert said in answer.err
+    assert "Traceback" not in answer.err
+
+
+BAD_FILES = {
+    "2026-01,1\n2026-01,2\n": "is there twice",
+    "2026-01,1\n": "needs all 12",
+    "2026-13,1\n": "line 1",
+    "2026-01;1\n": "a month and an amount",
+    '2026-01,"1,000.00"\n': "decimal number",
+    "\xff": "needs all 12 | a month and an amount",
+}
+
+
+@pytest.mark.parametrize(("content", "said"), BAD_FILES.items())
+def test_a_bad_file_of_amounts_is_said_with_its_line(allot: Allot, tmp_path: Path, content: str, said: str) -> None:
+    (tmp_path / "amounts.csv").write_text(content, encoding="utf-8")
+    answer = allot("schedule", "submit", PRODUCT, "--file", "amounts.csv", "--as", "a@example.com")
+    assert answer.status == 2
+    assert any(part in answer.err for part in said.split(" | "))
+
+
+def test_a_wrong_setting_is_named_but_not_its_value(allot: Allot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALLOT_CURRENCY", "doubloon-5f3a")
+    answer = allot("tasks")
+    assert answer.status == 2
+    assert "ALLOT_CURRENCY" in answer.err
+    assert "docs/settings.md" in answer.err
+
+
+def test_what_was_not_foreseen_is_told_without_a_traceback(allot: Allot, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("the roof fell in")
+
+    monkeypatch.setattr("cli.tasks.Session.open", broken)
+    answer = allot("tasks")
+    assert answer.status == 1
+    assert "the roof fell in" in answer.err
+    assert "Traceback" not in answer.err
+    monkeypatch.setenv("ALLOT_TRACE", "1")
+    assert "Traceback" in allot("tasks").err

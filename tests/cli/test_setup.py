@@ -1,0 +1,35 @@
+"""`allot setup` may be run as often as one likes, and makes one first Financial Admin."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.cli.conftest import Allot
+
+
+@pytest.fixture
+def servers(allot: Allot, database_url: str, temporal: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALLOT_DATABASE_URL", database_url)
+    monkeypatch.setenv("ALLOT_TEMPORAL_ADDRESS", temporal)
+
+
+@pytest.mark.usefixtures("servers")
+def test_setup_can_be_repeated_but_there_is_one_first_admin(allot: Allot) -> None:
+    first = allot("setup", "--admin", "ann@example.com", "--name", "Ann", "--json")
+    assert first.status == 0
+    assert json.loads(first.out)["admin"]["email"] == "ann@example.com"
+    assert allot("setup", "--admin", "ANN@example.com").status == 0
+    assert allot("setup").status == 0
+    other = allot("setup", "--admin", "bob@example.com", "--name", "Bob")
+    assert other.status == 4
+    assert "--grant financial_admin" in other.err
+
+
+@pytest.mark.usefixtures("servers")
+def test_views_can_be_rebuilt(allot: Allot) -> None:
+    allot("setup", "--admin", "ann@example.com", "--name", "Ann")
+    answer = allot("view", "rebuild", "--json")
+    assert answer.status == 0
+    assert json.loads(answer.out)["generation"] == 2

@@ -1,0 +1,285 @@
+"""A worker killed with SIGKILL in the middle of each activity, then started again: nothing lost, nothing doubled.
+
+Every case has a namespace, a database and two workers of its own: the first one dies at a chosen point, the second one
+finishes. All cases run at the same time, because each waits for Temporal to notice that an attempt is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import itertools
+import json
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import boto3
+import psycopg
+import pytest
+from temporalio.client import Client, WithStartWorkflowOperation
+from temporalio.common import WorkflowIDConflictPolicy
+
+from domain.decision import SYSTEM, Accepted, Channel, Organization
+from domain.process import (
+    TASK_QUEUE,
+    BudgetFile,
+    BudgetLoadResult,
+    CostSource,
+    CostWatchResult,
+    RegisterPersonRequest,
+    ScheduleRound,
+    SyncRequest,
+    SyncResult,
+    UpdateName,
+    WorkflowName,
+    schedule_process_id,
+)
+from domain.schedule import SubmitSchedule
+from embedded.aws_server import AwsServer
+from embedded.postgres import Postgres
+from file_store import FileStore
+from ledger.ledger import Ledger
+from tests.support.workers import own_namespace, start_worker, stop_worker, worker_environment
+from tests.workflows.stage import MONTHS, OWNER, PRODUCT, YEAR, company
+
+DIES_WITHIN_S = 60.0
+DONE_WITHIN = timedelta(seconds=120)
+COMMAND_ID = UUID("00000000-0000-4000-8000-0000000000aa")
+_numbers = itertools.count(1)
+
+
+class Case:
+    """One installation: its client, its database, its files."""
+
+    def __init__(self, client: Client, database_url: str, directory: Path) -> None:
+        self.client, self.database_url, self.directory = client, database_url, directory
+        self.organization = Organization()
+
+    def facts(self) -> Counter[str]:
+        with Ledger(self.database_url, self.organization, pool_size=1) as ledger:
+            return Counter(event.fact.fact_name for event in ledger.follow(0, 10_000))
+
+    async def run(self, workflow: WorkflowName, request: Any, result: type[Any]) -> Any:
+        return await self.client.execute_workflow(
+            workflow,
+            request,
+            id=f"{workflow}-under-fire",
+            task_queue=TASK_QUEUE,
+            result_type=result,
+            execution_timeout=DONE_WITHIN,
+        )
+
+    async def submit(self) -> Accepted:
+        command = SubmitSchedule(
+            command_id=COMMAND_ID,
+            actor=OWNER,
+            channel=Channel.CLI,
+            fiscal_year=YEAR,
+            product=PRODUCT,
+            amounts={month: Decimal("100.00") for month in MONTHS},
+        )
+        start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
+            WorkflowName.BUDGET_SCHEDULE,
+            ScheduleRound(fiscal_year=YEAR, product=PRODUCT),
+            id=schedule_process_id(YEAR, PRODUCT),
+            task_queue=TASK_QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        )
+        answer: Accepted = await self.client.execute_update_with_start_workflow(
+            UpdateName.SUBMIT,
+            command,
+            start_workflow_operation=start,
+            id=str(command.command_id),
+            result_type=Accepted,
+            rpc_timeout=DONE_WITHIN,
+        )
+        return answer
+
+
+async def submission(case: Case) -> Counter[str]:
+    outcome = await case.submit()
+    assert (outcome.version, outcome.events) == (1, 1)
+    return Counter({"schedule.Submitted": 1})
+
+
+async def refusal(case: Case) -> Counter[str]:
+    await case.submit()
+    handle = case.client.get_workflow_handle(schedule_process_id(YEAR, PRODUCT))
+    await handle.signal("approve", ["not", "a", "command"])
+    async with asyncio.timeout(DONE_WITHIN.total_seconds()):
+        while not (await handle.query("view"))["refusals"]:  # noqa: ASYNC110 - it happens in another process
+            await asyncio.sleep(0.2)
+    return Counter({"schedule.Submitted": 1, "command.Refused": 1})
+
+
+async def registration(case: Case) -> Counter[str]:
+    request = RegisterPersonRequest(
+        command_id=COMMAND_ID, actor=SYSTEM, channel=Channel.WORKFLOW, email="new@example.com", name="Nadia New"
+    )
+    outcome = await case.run(WorkflowName.PERSON_REGISTRATION, request, Accepted)
+    assert outcome.events == 1
+    with psycopg.connect(case.database_url) as connection:
+        found = connection.execute("SELECT count(*) FROM people WHERE email = 'new@example.com'").fetchone()
+    assert found == (1,)
+    return Counter({"person.Registered": 1})
+
+
+async def budget(case: Case) -> Counter[str]:
+    header = "Unit,Department,Portfolio,Product,Annual"
+    rows = "\n".join(f"Wholesale,Sales,Partners,Product {n},100.00" for n in range(50))
+    data = f"{header}\n{rows}\n".encode()
+    content_hash = FileStore(str(case.directory / "files")).put(data)
+    request = BudgetFile(
+        command_id=COMMAND_ID,
+        actor=SYSTEM,
+        channel=Channel.WORKFLOW,
+        content_hash=content_hash,
+        file_name="Example_2027_true_2027-01-01_false_Budget_v1.csv",
+    )
+    result = await case.run(WorkflowName.BUDGET_LOAD, request, BudgetLoadResult)
+    assert (result.status, result.products) == ("loaded", 50), result.message
+    return Counter({"budget.Loaded": 1, "budget_line.AnnualApproved": 50})
+
+
+async def organization(case: Case) -> Counter[str]:
+    result = await case.run(WorkflowName.ORGANIZATION_SYNC, SyncRequest(), SyncResult)
+    assert result.accounts == ACCOUNTS
+    return Counter({"organization.Seen": 1, "account.Vended": ACCOUNTS})
+
+
+async def cost(case: Case) -> Counter[str]:
+    source = CostSource(source=str(write_report(case.directory / "cur")), actor=SYSTEM, channel=Channel.WORKFLOW)
+    result = await case.run(WorkflowName.COST_WATCH, source, CostWatchResult)
+    assert [(one.status, one.lines, one.totals) for one in result.imports] == [
+        ("imported", 40, {"Usage": "50.000000005"})
+    ], result
+    with psycopg.connect(case.database_url) as connection:
+        found = connection.execute("SELECT sum(unblended_cost) FROM cost_rows").fetchone()
+    assert found == (Decimal("50.000000005"),)
+    return Counter({"cost.PeriodImported": 1})
+
+
+ACCOUNTS = 4
+PAYER = "999999999999"
+REPORT_COLUMNS = (
+    "bill/PayerAccountId", "lineItem/UsageAccountId", "lineItem/LineItemType", "lineItem/ProductCode",
+    "lineItem/UsageStartDate", "lineItem/UnblendedCost", "lineItem/CurrencyCode", "identity/LineItemId",
+)  # fmt: skip
+
+
+def write_report(folder: Path) -> Path:
+    """A delivery of forty lines, one of them with more decimals than its currency."""
+    key = "finops/20260601-20260701/v1/finops-1.csv.gz"
+    lines = [",".join(REPORT_COLUMNS)]
+    for n in range(40):
+        amount = "1.25" if n else "1.250000005"
+        lines.append(f"{PAYER},10000000000{n % 4},Usage,AmazonEC2,2026-06-{n % 28 + 1:02d}T00:00:00Z,{amount},USD,{n}")
+    (folder / key).parent.mkdir(parents=True)
+    (folder / key).write_bytes(gzip.compress("\n".join(lines).encode() + b"\n"))
+    columns = [dict(zip(("category", "name"), column.split("/"), strict=True)) for column in REPORT_COLUMNS]
+    manifest = {
+        "assemblyId": "v1",
+        "account": PAYER,
+        "columns": columns,
+        "charset": "UTF-8",
+        "compression": "GZIP",
+        "contentType": "text/csv",
+        "reportName": "finops",
+        "billingPeriod": {"start": "20260601T000000.000Z", "end": "20260701T000000.000Z"},
+        "bucket": "finops",
+        "reportKeys": [key],
+    }
+    (folder / "finops/20260601-20260701/finops-Manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+Scenario = Callable[[Case], Awaitable[Counter[str]]]
+CASES: dict[str, Scenario] = {
+    "ledger.record:start": submission,
+    "ledger.record:before-append": submission,
+    "ledger.record:after-append": submission,
+    "ledger.record:end": submission,
+    "ledger.read_schedule:end": submission,
+    "ledger.record_refusal:before-append": refusal,
+    "ledger.record_refusal:after-append": refusal,
+    "people.register:before-append": registration,
+    "people.register:after-append": registration,
+    "budget.load:before-append": budget,
+    "budget.load:after-append": budget,
+    "organizations.sync:before-append": organization,
+    "organizations.sync:after-append": organization,
+    "cost.find_deliveries:end": cost,
+    "cost.import_delivery:before-append": cost,
+    "cost.import_delivery:after-append": cost,
+}
+
+
+@pytest.fixture
+async def make_case(
+    temporal: str, postgres: Postgres, template: str, tmp_path: Path
+) -> AsyncIterator[Callable[[], Awaitable[Case]]]:
+    made: list[str] = []
+
+    async def make() -> Case:
+        name = f"fire_{next(_numbers)}"
+        await asyncio.to_thread(postgres.create_database, name, template)
+        made.append(name)
+        with company(postgres.url(name)):
+            pass
+        return Case(await own_namespace(temporal, name.replace("_", "-")), postgres.url(name), tmp_path / name)
+
+    yield make
+    with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
+        for name in made:
+            connection.execute(psycopg.sql.SQL("DROP DATABASE {} WITH (FORCE)").format(psycopg.sql.Identifier(name)))
+
+
+async def under_fire(case: Case, crash_at: str, scenario: Scenario) -> str:
+    """Runs the scenario on a worker that is killed once; says what is wrong, or nothing."""
+    before = case.facts()
+    flag = case.directory / "crashed"
+    environment = worker_environment(case.client, case.database_url, case.directory)
+    victim = start_worker(
+        environment, case.directory, "tests.support.crashing_worker", CRASH_AT=crash_at, CRASH_FLAG=str(flag)
+    )
+    task = asyncio.ensure_future(scenario(case))
+    try:
+        status = await asyncio.to_thread(victim.wait, DIES_WITHIN_S)
+    finally:
+        victim.kill()
+    second = start_worker(environment, case.directory)
+    try:
+        expected = await task
+    except AssertionError as error:
+        return f"{crash_at}: {error}"
+    finally:
+        await asyncio.to_thread(stop_worker, second)
+    if status != -signal.SIGKILL or not flag.exists():
+        return f"{crash_at}: the worker did not crash there (status {status})"
+    recorded = case.facts() - before
+    return "" if recorded == expected else f"{crash_at}: recorded {dict(recorded)}, not {dict(expected)}"
+
+
+@pytest.mark.timeout(400)
+async def test_a_worker_killed_in_the_middle_of_each_activity_loses_and_doubles_nothing(
+    make_case: Callable[[], Awaitable[Case]], aws_endpoint: str, aws_stand_in: AwsServer
+) -> None:
+    organizations = boto3.client("organizations")
+    organizations.create_organization(FeatureSet="ALL")
+    for n in range(ACCOUNTS - 1):  # the management account is one of them
+        organizations.create_account(AccountName=f"account-{n}", Email=f"account-{n}@example.com")
+    cases = [(await make_case(), crash_at, scenario) for crash_at, scenario in CASES.items()]
+    places = asyncio.Semaphore(6)  # more start-ups at once only take turns on a small machine
+
+    async def run(case: Case, crash_at: str, scenario: Scenario) -> str:
+        async with places:
+            return await under_fire(case, crash_at, scenario)
+
+    problems = await asyncio.gather(*(run(*one) for one in cases))
+    assert [problem for problem in problems if problem] == []

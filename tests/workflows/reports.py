@@ -1,0 +1,72 @@
+"""Cost reports, stood in for: what a report holds is not the business of the processes that import it."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from datetime import timedelta
+from uuid import uuid4
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from activities.contracts import ActivityName, Deliveries
+from activities.cost_reports import MISSING_PART
+from activities.errors import to_application_error
+from domain.calendar import Month
+from domain.cost import ReportVersion
+from domain.errors import DamagedReport
+from domain.process import CostDelivery, CostImportResult, CostSource
+
+MAY, JUNE = Month(2026, 5), Month(2026, 6)
+ALWAYS = 1_000_000
+PART_WAIT = timedelta(minutes=30)
+"""Longer than the real one, for fewer tries in a day."""
+IN_A_DAY = timedelta(days=1) // PART_WAIT
+BENIGN = ApplicationErrorCategory.BENIGN
+
+
+class Reports:
+    """Stands in for reports in a folder. `broken` says how often the import of a version fails, and why."""
+
+    def __init__(self) -> None:
+        self.source = f"folder-{uuid4().hex[:8]}"
+        self.found: list[CostDelivery] = []
+        self.broken: dict[str, tuple[str, int]] = {}
+        self.imports: Counter[str] = Counter()
+        self.open = threading.Event()
+        self.open.set()
+
+    def add(self, version: str, month: Month = MAY) -> CostDelivery:
+        report = ReportVersion(
+            source=self.source, billing_period=month, version=version, payer_account_id="111122223333"
+        )
+        delivery = CostDelivery(report=report, manifest="manifest.json", source=self.source, actor="system")
+        self.found.append(delivery)
+        return delivery
+
+    @activity.defn(name=ActivityName.FIND_DELIVERIES)
+    def find(self, _source: CostSource) -> Deliveries:
+        return Deliveries(deliveries=tuple(self.found))
+
+    @activity.defn(name=ActivityName.IMPORT_DELIVERY)
+    def bring_in(self, delivery: CostDelivery) -> CostImportResult:
+        version = delivery.report.version
+        while not self.open.wait(0.05):
+            activity.heartbeat()
+        self.imports[version] += 1
+        code, times = self.broken.get(version, ("", 0))
+        if self.imports[version] <= times:
+            message = f"Version {version} is broken"
+            if delivery.wait_for_parts and code == MISSING_PART:
+                raise ApplicationError(message, code, type=code, next_retry_delay=PART_WAIT, category=BENIGN)
+            raise to_application_error(DamagedReport(message, code=code))
+        status = "imported" if self.imports[version] == 1 + times else "unchanged"
+        return CostImportResult.model_validate(
+            {
+                "billing_period": delivery.report.billing_period,
+                "report_version": version,
+                "status": status,
+                "message": status,
+            }
+        )

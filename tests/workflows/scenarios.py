@@ -1,0 +1,178 @@
+"""Lives of processes from which histories are recorded: each as short as it can be to show its way."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.budget_files import BudgetFiles
+from activities.contracts import ActivityName
+from domain.decision import Accepted, Channel, Organization, Persona
+from domain.people import GrantPersona
+from domain.process import (
+    COST_QUEUE,
+    ORGANIZATION_SYNC_PROCESS_ID,
+    ORGANIZATIONS_QUEUE,
+    BudgetFile,
+    CostSource,
+    DirectCommand,
+    RegisterPersonRequest,
+    SyncRequest,
+    SyncResult,
+    WorkflowName,
+    budget_load_process_id,
+    cost_import_process_id,
+    cost_watch_process_id,
+    direct_decision_process_id,
+    person_registration_process_id,
+)
+from file_store import FileStore
+from tests.workflows.reports import JUNE, Reports
+from tests.workflows.stage import LEAD, OTHER_LEAD, OWNER, STRANGER, Stage, at_work
+
+type Scenario = Callable[[Stage], Awaitable[str]]
+"""Plays on a stage and gives the id of the process whose history is kept."""
+
+BUDGET_FILE = "Example_2027_true_2027-01-01_false_Budget_v1.csv"
+BUDGET = b"Business Unit,Department,Portfolio,Product,Annual\nRetail,Digital,Web,Checkout,1200.00\n"
+
+
+async def submit_approve(stage: Stage) -> str:
+    await stage.submit()
+    await stage.approve()
+    await stage.handle.result()
+    return stage.process_id
+
+
+async def reject_resubmit_approve(stage: Stage) -> str:
+    await stage.submit()
+    await stage.reject()
+    await stage.submit("50.00")
+    await stage.approve(version=3)
+    await stage.handle.result()
+    return stage.process_id
+
+
+async def refused_first(stage: Stage) -> str:
+    try:
+        await stage.submit("101.00")
+    except ApplicationError:
+        await stage.handle.result()
+    return stage.process_id
+
+
+async def decided_after_the_end(stage: Stage) -> str:
+    await submit_approve(stage)
+    await stage.approve(actor=OTHER_LEAD)
+    await stage.handle.result()
+    return stage.process_id
+
+
+async def hostile_signals(stage: Stage) -> str:
+    await stage.submit()
+    for name, payload in (("approve", None), ("approve", [1]), ("nonsense", {}), ("approve", {"actor": STRANGER})):
+        await stage.handle.signal(name, payload)
+    await stage.handle.signal("approve")
+    await stage.handle.signal("reject", args=[1, 2])
+    await stage.handle.signal("approve", {"actor": STRANGER, "version": 1})
+    await stage.refused(7)
+    await stage.handle.signal("approve", {"actor": LEAD, "version": 1})
+    await stage.handle.result()
+    return stage.process_id
+
+
+async def direct_decision(stage: Stage) -> str:
+    command = GrantPersona(command_id=uuid4(), actor=OWNER, person=STRANGER, persona=Persona.VENDOR_MANAGER)
+    process_id = direct_decision_process_id(command.command_id)
+    await play(stage, WorkflowName.DIRECT_DECISION, DirectCommand(command=command), process_id)
+    return process_id
+
+
+async def person_registration(stage: Stage) -> str:
+    make_admin(stage, OWNER)
+    request = RegisterPersonRequest(command_id=uuid4(), actor=OWNER, email="ann@example.com", name="Ann")
+    process_id = person_registration_process_id(request.command_id)
+    await play(stage, WorkflowName.PERSON_REGISTRATION, request, process_id)
+    return process_id
+
+
+async def budget_load(stage: Stage) -> str:
+    make_admin(stage, OWNER)
+    with tempfile.TemporaryDirectory() as folder:
+        store = FileStore(str(Path(folder)))
+        file = BudgetFile(command_id=uuid4(), actor=OWNER, content_hash=store.put(BUDGET), file_name=BUDGET_FILE)
+        process_id = budget_load_process_id(file.content_hash)
+        activities = [BudgetFiles(stage.ledger, store, Organization()).load]
+        async with at_work(stage.client, activities) as queue:
+            result = await play(stage, WorkflowName.BUDGET_LOAD, file, process_id, queue)
+    assert result["status"] == "loaded", result
+    return process_id
+
+
+async def organization_sync(stage: Stage) -> str:
+    async with at_work(stage.client, [sync], ORGANIZATIONS_QUEUE, workflows=()):
+        await play(stage, WorkflowName.ORGANIZATION_SYNC, SyncRequest(), ORGANIZATION_SYNC_PROCESS_ID)
+    return ORGANIZATION_SYNC_PROCESS_ID
+
+
+async def cost_watch(stage: Stage) -> str:
+    reports = Reports()
+    reports.add("may-1")
+    reports.add("june-1", JUNE)
+    reports.broken["may-1"] = ("BadPart", 1)
+    await _watch(stage, reports)
+    return cost_watch_process_id(reports.source)
+
+
+async def cost_import(stage: Stage) -> str:
+    reports = Reports()
+    delivery = reports.add("may-1")
+    await _watch(stage, reports)
+    return cost_import_process_id(delivery.report)
+
+
+SCENARIOS: dict[str, Scenario] = {
+    "submit-approve": submit_approve,
+    "reject-resubmit-approve": reject_resubmit_approve,
+    "refused-first": refused_first,
+    "decided-after-the-end": decided_after_the_end,
+    "hostile-signals": hostile_signals,
+    "direct-decision": direct_decision,
+    "person-registration": person_registration,
+    "budget-load": budget_load,
+    "organization-sync": organization_sync,
+    "cost-watch": cost_watch,
+    "cost-import": cost_import,
+}
+
+
+@activity.defn(name=ActivityName.SYNC_ORGANIZATION)
+def sync(_request: SyncRequest) -> SyncResult:
+    """AWS is no matter of the process."""
+    return SyncResult(accounts=12, recorded=1, calls=3, position=7)
+
+
+def make_admin(stage: Stage, email: str) -> None:
+    known: dict[str, Any] = {"actor": "system", "channel": Channel.SETUP, "person": email}
+    outcome = stage.ledger.record(GrantPersona(command_id=uuid4(), persona=Persona.FINANCIAL_ADMIN, **known))
+    assert isinstance(outcome, Accepted)
+
+
+async def play(stage: Stage, name: WorkflowName, request: object, process_id: str, queue: str = "") -> Any:
+    return await stage.client.execute_workflow(name, request, id=process_id, task_queue=queue or stage.queue)
+
+
+async def _watch(stage: Stage, reports: Reports) -> None:
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(
+            at_work(stage.client, [reports.find, reports.bring_in], COST_QUEUE, workflows=())
+        )
+        source = CostSource(source=reports.source, actor="system")
+        await play(stage, WorkflowName.COST_WATCH, source, cost_watch_process_id(reports.source))

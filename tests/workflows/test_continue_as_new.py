@@ -1,0 +1,92 @@
+"""A process that becomes long continues as a new run of itself, while decisions and signals keep coming."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+
+from domain.process import UpdateName
+from domain.schedule import State
+from embedded.process import ROOT
+from embedded.temporal_server import find_program
+from tests.workflows.replay import replay_all_runs
+from tests.workflows.stage import OTHER_LEAD, Stage, on_stage
+from workflows.search_attributes import ALL
+
+SUGGESTED_AT_EVENTS = 60
+SIGNALS, ROUNDS = 60, 12
+DONE_WITHIN_S = 60.0
+
+
+@pytest.fixture(scope="module")
+async def impatient_client() -> AsyncIterator[Client]:
+    """Of a server that suggests to continue as new after a few events instead of 4,096."""
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=str(find_program(ROOT / ".allot")),
+        dev_server_extra_args=[
+            "--dynamic-config-value",
+            f"limit.historyCount.suggestContinueAsNew={SUGGESTED_AT_EVENTS}",
+        ],
+        data_converter=pydantic_data_converter,
+        search_attributes=ALL,
+    ) as environment:
+        yield environment.client
+
+
+@pytest.fixture
+async def stage(impatient_client: Client, database_url: str) -> AsyncIterator[Stage]:
+    async with on_stage(impatient_client, database_url) as made:
+        yield made
+
+
+async def back_and_forth(stage: Stage, after: int) -> list[int]:
+    """Submits, and two people reject at once, in turn; the versions that were answered."""
+    versions = []
+    for version in range(after + 1, after + 1 + 2 * ROUNDS, 2):
+        versions.append((await stage.submit()).version)
+        answers = await asyncio.gather(stage.reject(version=version), stage.reject(version=version, actor=OTHER_LEAD))
+        assert {answer.version for answer in answers} == {version + 1}
+        versions.append(version + 1)
+    return versions
+
+
+async def fire(stage: Stage) -> None:
+    for number in range(SIGNALS):
+        await stage.handle.signal("nonsense", number)
+
+
+async def test_nothing_is_lost_while_it_continues_under_fire(stage: Stage) -> None:
+    await stage.submit()
+    await stage.reject()
+    versions, _ = await asyncio.gather(back_and_forth(stage, after=2), fire(stage))
+    last = await stage.submit()
+    await stage.refused(SIGNALS)
+    await stage.approve(version=last.version)
+    result = await stage.handle.result()
+
+    assert versions == list(range(3, 3 + 2 * ROUNDS))
+    assert (result.state, result.version, result.refusals) == (State.APPROVED, last.version + 1, SIGNALS)
+    assert len(stage.refusals()) == SIGNALS
+    assert len(stage.facts()) == last.version + 1
+    assert await replay_all_runs(stage.client, stage.process_id) >= 3
+
+
+async def test_a_repeated_update_is_answered_the_same_by_the_next_run(stage: Stage) -> None:
+    command_id = uuid4()
+    command = stage.submission(command_id=command_id)
+    first = await stage.send(UpdateName.SUBMIT, command)
+    first_run = (await stage.handle.describe()).run_id
+    async with asyncio.timeout(DONE_WITHIN_S):
+        while (await stage.handle.describe()).run_id == first_run:
+            await stage.handle.signal("nonsense")
+    again = await stage.send(UpdateName.SUBMIT, command)
+
+    assert again == first
+    assert stage.facts() == ["schedule.Submitted"]
+    assert (await stage.view()).state is State.PENDING

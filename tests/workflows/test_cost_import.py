@@ -1,0 +1,143 @@
+"""CostWatch and CostImport. What a report holds is not their business, so reports are stood in for here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import WorkflowEnvironment
+
+from activities.cost_reports import MISSING_PART
+from domain.process import (
+    COST_QUEUE,
+    CostSource,
+    CostWatchResult,
+    cost_import_process_id,
+    cost_watch_process_id,
+)
+from tests.workflows.reports import ALWAYS, IN_A_DAY, JUNE, Reports
+from tests.workflows.stage import at_work
+from workflows.cost_import import DELIVERIES_MAX, CostImport, CostWatch
+
+
+@asynccontextmanager
+async def working(client: Client, reports: Reports) -> AsyncIterator[str]:
+    async with (
+        at_work(client, [reports.find, reports.bring_in], COST_QUEUE, workflows=()),
+        at_work(client, []) as queue,
+    ):
+        yield queue
+
+
+async def watch(client: Client, reports: Reports, queue: str, *, wait_for_parts: bool = False) -> CostWatchResult:
+    return await client.execute_workflow(
+        CostWatch.run,
+        CostSource(source=reports.source, actor="system", wait_for_parts=wait_for_parts),
+        id=cost_watch_process_id(reports.source),
+        task_queue=queue,
+    )
+
+
+def results(answer: CostWatchResult) -> list[tuple[str, str, str]]:
+    return [(result.report_version, result.status, result.code) for result in answer.imports]
+
+
+async def test_each_version_that_was_found_is_imported_once(temporal_client: Client) -> None:
+    reports = Reports()
+    reports.add("may-1"), reports.add("may-2"), reports.add("june-1", JUNE)
+    async with working(temporal_client, reports) as queue:
+        first = await watch(temporal_client, reports, queue)
+        second = await watch(temporal_client, reports, queue)
+
+    assert results(first) == [("may-1", "imported", ""), ("may-2", "imported", ""), ("june-1", "imported", "")]
+    assert {result.status for result in second.imports} == {"unchanged"}
+
+
+async def test_a_damaged_report_is_told_and_stops_no_other(temporal_client: Client) -> None:
+    reports = Reports()
+    reports.add("may-1"), reports.add("may-2"), reports.add("june-1", JUNE)
+    reports.broken["may-1"] = ("BadPart", ALWAYS)
+    async with working(temporal_client, reports) as queue:
+        answer = await watch(temporal_client, reports, queue)
+
+    assert results(answer) == [("may-1", "refused", "BadPart"), ("may-2", "imported", ""), ("june-1", "imported", "")]
+    assert (answer.imports[0].error, answer.imports[0].message) == ("DamagedReport", "Version may-1 is broken")
+    assert reports.imports["may-1"] == 1
+
+
+async def test_nothing_found_is_no_failure(temporal_client: Client) -> None:
+    reports = Reports()
+    async with working(temporal_client, reports) as queue:
+        assert await watch(temporal_client, reports, queue) == CostWatchResult()
+
+
+async def test_more_versions_than_one_pass_can_take_are_refused_before_the_first(temporal_client: Client) -> None:
+    reports = Reports()
+    reports.found = [reports.add("may-1")] * (DELIVERIES_MAX + 1)
+    async with working(temporal_client, reports) as queue:
+        with pytest.raises(WorkflowFailureError) as failed:
+            await watch(temporal_client, reports, queue)
+
+    assert isinstance(failed.value.cause, ApplicationError)
+    assert (failed.value.cause.type, failed.value.cause.details) == ("BadInput", ("TooManyDeliveries",))
+    assert not reports.imports
+
+
+async def test_an_import_that_is_under_way_is_joined(temporal_client: Client) -> None:
+    reports = Reports()
+    delivery = reports.add("may-1")
+    reports.open.clear()
+    async with working(temporal_client, reports) as queue:
+        elsewhere = await temporal_client.start_workflow(
+            CostImport.run, delivery, id=cost_import_process_id(delivery.report), task_queue=queue
+        )
+        watching = asyncio.create_task(watch(temporal_client, reports, queue))
+        await asyncio.sleep(0.5)
+        reports.open.set()
+        first, joined = await elsewhere.result(), await watching
+
+    assert first.status == "imported"
+    assert results(joined) == [("may-1", "unchanged", "")]
+
+
+async def test_a_person_is_told_of_a_missing_part_at_once(temporal_client: Client) -> None:
+    reports = Reports()
+    delivery = reports.add("may-1")
+    reports.broken["may-1"] = (MISSING_PART, ALWAYS)
+    async with working(temporal_client, reports) as queue:
+        with pytest.raises(WorkflowFailureError) as failed:
+            await temporal_client.execute_workflow(
+                CostImport.run, delivery, id=cost_import_process_id(delivery.report), task_queue=queue
+            )
+
+    assert isinstance(failed.value.cause, ApplicationError)
+    assert (failed.value.cause.type, failed.value.cause.details) == ("DamagedReport", (MISSING_PART,))
+    assert reports.imports["may-1"] == 1
+
+
+async def test_a_watch_waits_for_a_part_that_arrives_later(time_skipping_env: WorkflowEnvironment) -> None:
+    reports = Reports()
+    reports.add("may-1")
+    reports.broken["may-1"] = (MISSING_PART, 3)
+    async with working(time_skipping_env.client, reports) as queue:
+        answer = await watch(time_skipping_env.client, reports, queue, wait_for_parts=True)
+
+    assert results(answer) == [("may-1", "imported", "")]
+    assert reports.imports["may-1"] == 4
+
+
+async def test_a_watch_gives_up_when_the_part_does_not_arrive_in_a_day(time_skipping_env: WorkflowEnvironment) -> None:
+    reports = Reports()
+    reports.add("may-1"), reports.add("june-1", JUNE)
+    reports.broken |= {"may-1": (MISSING_PART, ALWAYS), "june-1": ("BadPart", ALWAYS)}
+    async with working(time_skipping_env.client, reports) as queue:
+        answer = await watch(time_skipping_env.client, reports, queue, wait_for_parts=True)
+
+    assert results(answer) == [("may-1", "refused", MISSING_PART), ("june-1", "refused", "BadPart")]
+    assert answer.imports[0].error == "DamagedReport"
+    assert reports.imports["june-1"] == 1
+    assert reports.imports["may-1"] in (IN_A_DAY - 1, IN_A_DAY, IN_A_DAY + 1)

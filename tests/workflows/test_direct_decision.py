@@ -1,0 +1,107 @@
+"""Commands that wait for nobody, and the registration of people, on the real ledger."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from temporalio.client import WorkflowFailureError
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.exceptions import ApplicationError
+
+from domain.decision import Accepted, Channel, Command, Persona, Refused
+from domain.people import GrantPersona
+from domain.process import (
+    DirectCommand,
+    RegisterPersonRequest,
+    direct_decision_process_id,
+    person_registration_process_id,
+)
+from tests.workflows.scenarios import make_admin
+from tests.workflows.stage import OWNER, PRODUCT, STRANGER, Stage
+from workflows.direct_decision import DirectDecision, PersonRegistration
+
+
+async def decide(stage: Stage, command: Command) -> Any:
+    return await stage.client.execute_workflow(
+        DirectDecision.run,
+        DirectCommand.model_validate({"command": command}),
+        id=direct_decision_process_id(command.command_id),
+        task_queue=stage.queue,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+    )
+
+
+def grant(actor: str = OWNER) -> GrantPersona:
+    return GrantPersona(
+        command_id=uuid4(),
+        actor=actor,
+        channel=Channel.CLI,
+        person=STRANGER,
+        persona=Persona.PRODUCT_OWNER,
+        node=PRODUCT,
+    )
+
+
+async def test_a_command_is_decided_and_a_repetition_gets_the_same_outcome(stage: Stage) -> None:
+    make_admin(stage, OWNER)
+    command = grant()
+    first, again = await decide(stage, command), await decide(stage, command)
+
+    assert isinstance(first, Accepted)
+    assert first == again
+
+
+async def test_a_refusal_is_an_outcome_and_no_failure(stage: Stage) -> None:
+    outcome = await decide(stage, grant())
+
+    assert isinstance(outcome, Refused)
+    assert outcome.error == "Forbidden"
+
+
+async def test_an_id_that_belongs_to_another_command_fails_the_process_by_name(stage: Stage) -> None:
+    command = grant()
+    await decide(stage, command)
+    with pytest.raises(WorkflowFailureError) as failed:
+        await decide(stage, command.model_copy(update={"node": PRODUCT.parent}))
+
+    assert isinstance(failed.value.cause, ApplicationError)
+    assert failed.value.cause.type == "CommandConflict"
+
+
+async def test_what_belongs_to_a_schedule_is_not_decided_past_its_process(stage: Stage) -> None:
+    with pytest.raises(WorkflowFailureError) as failed:
+        await decide(stage, stage.submission())
+
+    assert isinstance(failed.value.cause, ApplicationError)
+    assert failed.value.cause.type == "BadInput"
+    assert stage.facts() == []
+
+
+async def test_a_person_is_registered(stage: Stage) -> None:
+    make_admin(stage, OWNER)
+    request = RegisterPersonRequest(command_id=uuid4(), actor=OWNER, email="ann@example.com", name="Ann")
+    outcome = await stage.client.execute_workflow(
+        PersonRegistration.run,
+        request,
+        id=person_registration_process_id(request.command_id),
+        task_queue=stage.queue,
+    )
+
+    assert isinstance(outcome, Accepted)
+    assert stage.ledger.people.find("ann@example.com")
+
+
+async def test_what_is_no_address_fails_the_registration_by_name(stage: Stage) -> None:
+    request = RegisterPersonRequest(command_id=uuid4(), actor=OWNER, email="ann", name="Ann")
+    with pytest.raises(WorkflowFailureError) as failed:
+        await stage.client.execute_workflow(
+            PersonRegistration.run,
+            request,
+            id=person_registration_process_id(request.command_id),
+            task_queue=stage.queue,
+        )
+
+    assert isinstance(failed.value.cause, ApplicationError)
+    assert failed.value.cause.type == "BadInput"

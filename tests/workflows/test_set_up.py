@@ -1,0 +1,54 @@
+"""What `allot setup` brings about in Temporal."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from temporalio.client import Client, ScheduleOverlapPolicy
+
+from domain.hierarchy import NodePath
+from domain.process import ORGANIZATION_SYNC_SCHEDULE_ID
+from workflows import search_attributes
+from workflows.schedules import ensure_schedules
+
+
+async def test_search_attributes_are_registered_as_often_as_one_likes(temporal_client: Client) -> None:
+    await search_attributes.register(temporal_client)
+    await search_attributes.register(temporal_client)
+
+    assert await search_attributes.missing(temporal_client) == []
+
+
+async def test_the_schedule_is_created_updated_and_stays_paused(temporal_client: Client) -> None:
+    handle = temporal_client.get_schedule_handle(ORGANIZATION_SYNC_SCHEDULE_ID)
+    await ensure_schedules(temporal_client, 5)
+    await handle.pause(note="AWS is moved today")
+    try:
+        await ensure_schedules(temporal_client, 7)
+        schedule = (await handle.describe()).schedule
+    finally:
+        await handle.delete()
+
+    assert [interval.every for interval in schedule.spec.intervals] == [timedelta(minutes=7)]
+    assert schedule.policy.overlap is ScheduleOverlapPolicy.SKIP
+    assert (schedule.state.paused, schedule.state.note) == (True, "AWS is moved today")
+
+
+def test_a_node_is_found_by_all_nodes_above_it() -> None:
+    node = NodePath(("Retail", "A/B", "Web", "Checkout"))
+
+    assert search_attributes.node_values(node) == [
+        "Retail",
+        "Retail/A%2FB",
+        "Retail/A%2FB/Web",
+        "Retail/A%2FB/Web/Checkout",
+    ]
+
+
+@pytest.mark.parametrize("name", ["/" * 100, "é" * 100, "x" * 100])
+def test_the_longest_names_never_exceed_what_a_server_takes(name: str) -> None:
+    values = search_attributes.node_values(NodePath((name,) * 4))
+
+    assert values
+    assert sum(len(value.encode()) for value in values) <= search_attributes.VALUE_BYTES_MAX

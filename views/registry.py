@@ -1,0 +1,26 @@
+"""All projections, in the order in which they fold an event and settle a batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from domain.registry import FACTS
+from views import accounts, actuals, audit, budgets, people, rollup, schedules, tasks
+from views.batch import Projection
+from views.tables import Table
+
+PROJECTIONS: tuple[Projection, ...] = (
+    people.PROJECTION,
+    budgets.PROJECTION,
+    schedules.PROJECTION,
+    accounts.PROJECTION,
+    tasks.PROJECTION,  # after accounts, whose rows it looks at
+    actuals.PROJECTION,
+    audit.PROJECTION,
+    rollup.PROJECTION,  # the last one: it adds up what the others changed
+)
+
+TABLES: tuple[Table[Any], ...] = tuple(table for projection in PROJECTIONS for table in projection.tables)
+
+if set(audit.PROJECTION.facts) != set(FACTS.values()):
+    raise TypeError("the audit trail must know exactly the facts of the registry")

@@ -1,0 +1,126 @@
+"""The rollup report: figures of a node and all below it, unallocated accounts, and the check against the reports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from psycopg import Cursor
+
+from domain.calendar import Month
+from domain.hierarchy import DEFAULT_LABELS, NodePath
+from domain.money import total
+from domain.schedule import State
+from views.generations import live
+from views.models import PeriodCheck, RollupReport, RollupRow, UnallocatedAccount, tidy
+from views.paths import path_text
+
+ORGANIZATION_LABEL = "Organization"
+
+# `0` is the character after `/`, so this is everything below the node and nothing else, by the index.
+_ROWS = """
+SELECT r.path, r.level, r.annual, r.planned, r.actual, r.lines, r.approved, s.state
+FROM rollup r LEFT JOIN schedules s ON s.fiscal_year = r.fiscal_year AND s.product = r.path AND r.level = 4
+WHERE r.fiscal_year = %(year)s AND r.level <= %(level)s
+AND (%(node)s = '/' OR r.path = %(node)s OR (r.path > %(node)s || '/' AND r.path < %(node)s || '0'))"""
+_UNALLOCATED = """
+SELECT u.account_id, coalesce(a.name, ''), u.billing_period, u.amount, u.since
+FROM unallocated_spend u LEFT JOIN accounts a USING (account_id)
+WHERE u.fiscal_year = %s ORDER BY u.billing_period"""
+_PERIODS = """
+SELECT p.billing_period, p.report_version, p.total, p.totals,
+    coalesce((SELECT sum(actual) FROM rollup_months m
+        WHERE m.fiscal_year = p.fiscal_year AND m.path = '/' AND m.month = to_char(p.billing_period, 'YYYY-MM')), 0),
+    coalesce((SELECT sum(amount) FROM unallocated_spend u WHERE u.billing_period = p.billing_period), 0)
+FROM cost_periods p WHERE p.fiscal_year = %s ORDER BY p.billing_period"""
+_BOOK = """
+SELECT currency, labels FROM budget_books WHERE fiscal_year = %(year)s
+UNION ALL SELECT currency, NULL FROM cost_periods WHERE fiscal_year = %(year)s LIMIT 1"""
+
+
+def rollup_report(cursor: Cursor[Any], fiscal_year: int, node: NodePath, level: int) -> RollupReport:
+    """Down to the given level."""
+    currency, labels = _book(cursor, fiscal_year)
+    accounts = _unallocated(cursor, fiscal_year, currency)
+    return RollupReport(
+        fiscal_year=fiscal_year,
+        node=node,
+        currency=currency,
+        labels=labels,
+        rows=_rows(cursor, fiscal_year, node, level, currency, (ORGANIZATION_LABEL, *labels)),
+        unallocated=accounts,
+        unallocated_total=tidy(total([account.amount for account in accounts]), currency),
+        periods=_periods(cursor, fiscal_year, currency),
+        position=live(cursor).position,
+    )
+
+
+def _book(cursor: Cursor[Any], fiscal_year: int) -> tuple[str, tuple[str, ...]]:
+    found = cursor.execute(_BOOK, {"year": fiscal_year}).fetchone()
+    if found is None:
+        return "", DEFAULT_LABELS
+    return found[0], tuple(found[1] or DEFAULT_LABELS)
+
+
+def _rows(
+    cursor: Cursor[Any], fiscal_year: int, node: NodePath, level: int, currency: str, labels: Sequence[str]
+) -> tuple[RollupRow, ...]:
+    parameters = {"year": fiscal_year, "node": path_text(node), "level": level}
+    found = cursor.execute(_ROWS, parameters).fetchall()
+    rows = [_row(values, currency, labels) for values in found]
+    return tuple(sorted(rows, key=lambda row: row.path))
+
+
+def _row(values: tuple[Any, ...], currency: str, labels: Sequence[str]) -> RollupRow:
+    text, level, annual, planned, actual, lines, approved, state = values
+    path = NodePath.parse(text)
+    return RollupRow(
+        path=path,
+        level=level,
+        name=path.name,
+        label=labels[level],
+        annual=tidy(annual, currency),
+        planned=tidy(planned, currency),
+        unallocated=tidy(total([annual, -planned]), currency),
+        actual=tidy(actual, currency),
+        variance=tidy(total([planned, -actual]), currency),
+        products=lines,
+        approved=approved,
+        state=State(state or State.DRAFT) if path.level == len(labels) - 1 and lines else None,
+    )
+
+
+def _unallocated(cursor: Cursor[Any], fiscal_year: int, currency: str) -> tuple[UnallocatedAccount, ...]:
+    months: dict[tuple[str, str], dict[Month, Decimal]] = {}
+    since: dict[str, date] = {}
+    for account_id, name, period, amount, first_day in cursor.execute(_UNALLOCATED, [fiscal_year]):
+        months.setdefault((account_id, name), {})[Month.of(period)] = tidy(amount, currency)
+        since.setdefault(account_id, first_day)
+    accounts = [
+        UnallocatedAccount(
+            account_id=account_id,
+            name=name,
+            amount=tidy(total(list(amounts.values())), currency),
+            since=since[account_id],
+            months=amounts,
+        )
+        for (account_id, name), amounts in months.items()
+    ]
+    return tuple(sorted(accounts, key=lambda account: (-account.amount, account.account_id)))
+
+
+def _periods(cursor: Cursor[Any], fiscal_year: int, currency: str) -> tuple[PeriodCheck, ...]:
+    return tuple(
+        PeriodCheck(
+            billing_period=Month.of(period),
+            report_version=version,
+            report=tidy(report, currency),
+            products=tidy(products, currency),
+            unallocated=tidy(unallocated, currency),
+            difference=tidy(total([report, -products, -unallocated]), currency),
+            charge_types={name: tidy(Decimal(amount), currency) for name, amount in totals.items()},
+        )
+        for period, version, report, totals, products, unallocated in cursor.execute(_PERIODS, [fiscal_year])
+    )

@@ -1,0 +1,206 @@
+"""CostWatch looks for new versions of a cost report; CostImport brings in one of them.
+
+One CostImport per version, by its id. Importing the same version again is harmless: the ledger says "unchanged".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    ChildWorkflowError,
+    WorkflowAlreadyStartedError,
+)
+
+with workflow.unsafe.imports_passed_through():
+    from activities.contracts import (
+        FIND_TIMEOUT,
+        HEARTBEAT_TIMEOUT,
+        IMPORT_DEADLINE,
+        IMPORT_TIMEOUT,
+        RETRIES,
+        ActivityName,
+        Deliveries,
+    )
+    from domain.calendar import Month
+    from domain.errors import AllotError, BadInput, DamagedReport
+    from domain.process import (
+        COST_QUEUE,
+        CostDelivery,
+        CostImportResult,
+        CostSource,
+        CostWatchResult,
+        WorkflowName,
+        cost_import_process_id,
+    )
+    from domain.process_texts import cost_import_summary, plain_text
+    from workflows import search_attributes
+    from workflows.recording import failure_of
+
+FOUND_WITHIN = timedelta(minutes=30)
+PERIODS_AT_ONCE_MAX = 4
+"""Billing periods imported side by side; the versions of one period go in order, because the last one counts."""
+DELIVERIES_MAX = 500
+"""Of one pass: forty years of months. More children would make its history too long."""
+JOIN_PAUSE = timedelta(seconds=2)
+JOIN_PAUSE_MAX = timedelta(minutes=2)
+MISSING_PART = "MissingPart"
+"""Type of the failure that may heal by itself, and code of the DamagedReport that it else becomes."""
+
+
+@workflow.defn(name=WorkflowName.COST_WATCH)
+class CostWatch:
+    """One look at where cost reports are delivered; imports what was found."""
+
+    def __init__(self) -> None:
+        self._found = 0
+        self._results: list[CostImportResult] = []
+        self._at_once = asyncio.Semaphore(PERIODS_AT_ONCE_MAX)
+
+    @workflow.run
+    async def run(self, source: CostSource) -> CostWatchResult:
+        try:
+            deliveries = await self._find(source)
+        except ActivityError as error:
+            raise failure_of(error) from error
+        if len(deliveries) > DELIVERIES_MAX:
+            raise ApplicationError(
+                f"There are {len(deliveries):,} report versions in {source.source}, and at most {DELIVERIES_MAX:,} "
+                "are imported at once: name a billing period.",
+                "TooManyDeliveries",
+                type=BadInput.__name__,
+                non_retryable=True,
+            )
+        self._found = len(deliveries)
+        self._show()
+        by_period: dict[Month, list[CostDelivery]] = {}
+        for delivery in deliveries:
+            waits = delivery.wait_for_parts or source.wait_for_parts
+            delivery = delivery.model_copy(update={"wait_for_parts": waits})
+            by_period.setdefault(delivery.report.billing_period, []).append(delivery)
+        await asyncio.gather(*(self._import_period(of_period) for of_period in by_period.values()))
+        ordered = sorted(self._results, key=lambda result: (result.billing_period, result.report_version))
+        return CostWatchResult(imports=tuple(ordered))
+
+    async def _find(self, source: CostSource) -> tuple[CostDelivery, ...]:
+        found: Deliveries = await workflow.execute_activity(
+            ActivityName.FIND_DELIVERIES,
+            source,
+            result_type=Deliveries,
+            task_queue=COST_QUEUE,
+            start_to_close_timeout=FIND_TIMEOUT,
+            schedule_to_close_timeout=FOUND_WITHIN,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
+            retry_policy=RETRIES,
+            summary="Look for report versions",
+        )
+        return found.deliveries
+
+    async def _import_period(self, deliveries: Sequence[CostDelivery]) -> None:
+        async with self._at_once:
+            for delivery in deliveries:
+                self._results.append(await self._import(delivery))
+                self._show()
+
+    async def _import(self, delivery: CostDelivery) -> CostImportResult:
+        """The child's result; a child that failed is a result too, so that one broken report stops no other."""
+        pause, until = JOIN_PAUSE, workflow.now() + IMPORT_DEADLINE
+        while True:
+            try:
+                return await workflow.execute_child_workflow(
+                    CostImport.run,
+                    delivery,
+                    id=cost_import_process_id(delivery.report),
+                    parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                    static_summary=cost_import_summary(delivery.report),
+                )
+            except ChildWorkflowError as error:
+                return _failed(delivery, error.cause)
+            except WorkflowAlreadyStartedError:
+                # Somebody else's watch imports this version now. A process cannot wait for another one's result, so
+                # wait for it to end and import again, which then only says what became of it.
+                if workflow.now() >= until:
+                    return _failed(delivery, None)
+                await workflow.sleep(pause, summary="This version is being imported already")
+                pause = min(pause * 2, JOIN_PAUSE_MAX)
+
+    def _show(self) -> None:
+        lines = [
+            f"| {result.billing_period} | {plain_text(result.report_version)} | {result.status} | "
+            f"{plain_text(result.message)} |"
+            for result in self._results[-12:]
+        ]
+        table = ["", "| Billing period | Version | Result | |", "|---|---|---|---|", *lines] if lines else []
+        text = f"**{len(self._results):,}** of {self._found:,} report versions dealt with."
+        workflow.set_current_details("\n".join([text, *table]))
+
+
+def _failed(delivery: CostDelivery, cause: BaseException | None) -> CostImportResult:
+    error = cause if isinstance(cause, ApplicationError) else None
+    return CostImportResult(
+        billing_period=delivery.report.billing_period,
+        report_version=delivery.report.version,
+        status="refused",
+        message=error.message if error else "The import did not come to an end: see its process, and import it again.",
+        error=(error.type if error else None) or AllotError.__name__,
+        code=_code(error) if error else "",
+    )
+
+
+@workflow.defn(name=WorkflowName.COST_IMPORT)
+class CostImport:
+    """Brings one version of a report for one billing period in: whole, once, or not at all."""
+
+    @workflow.run
+    async def run(self, delivery: CostDelivery) -> CostImportResult:
+        period = str(delivery.report.billing_period)
+        workflow.upsert_search_attributes([search_attributes.BILLING_PERIOD.value_set(period)])
+        _show(delivery, "is being imported; where a part has not arrived yet, it waits for it")
+        try:
+            result = await self._import(delivery)
+        except ActivityError as error:
+            failure = _named(failure_of(error))
+            _show(delivery, f"was not imported: {failure.message}")
+            raise failure from error
+        _show(delivery, f"{result.status}: {result.message}")
+        return result
+
+    async def _import(self, delivery: CostDelivery) -> CostImportResult:
+        """A part that may still arrive is waited for by the activity's retries, which add nothing to the history."""
+        result: CostImportResult = await workflow.execute_activity(
+            ActivityName.IMPORT_DELIVERY,
+            delivery,
+            result_type=CostImportResult,
+            task_queue=COST_QUEUE,
+            start_to_close_timeout=IMPORT_TIMEOUT,
+            schedule_to_close_timeout=IMPORT_DEADLINE,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
+            retry_policy=RETRIES,
+            summary=f"Import {delivery.report.billing_period}",
+        )
+        return result
+
+
+def _named(failure: ApplicationError) -> ApplicationError:
+    """A part that was waited for in vain is a damaged report like any other."""
+    if failure.type != MISSING_PART:
+        return failure
+    return ApplicationError(failure.message, MISSING_PART, type=DamagedReport.__name__, non_retryable=True)
+
+
+def _code(failure: ApplicationError) -> str:
+    """Which error of its class, as `activities.errors` puts it into the details."""
+    return str(failure.details[0]) if failure.details else ""
+
+
+def _show(delivery: CostDelivery, what: str) -> None:
+    report = delivery.report
+    workflow.set_current_details(
+        f"Cost report **{plain_text(report.source)}** for **{report.billing_period}**, version "
+        f"{plain_text(report.version)}: {plain_text(what)}"
+    )

@@ -1,0 +1,89 @@
+"""How workflows call the activities of the ledger: one place for timeouts, retries and what a failure becomes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.contracts import (
+        RECORD_TIMEOUT,
+        RETRIES,
+        ActivityName,
+        RecordRequest,
+        RefusalRequest,
+        ScheduleRequest,
+    )
+    from domain.decision import Accepted, Outcome, Refused
+    from domain.errors import Unavailable
+    from domain.process import ScheduleView
+    from domain.registry import AnyCommand
+
+_OUTCOME: Any = Outcome  # a union of two models is a type for pydantic, but not for `type[...]`
+
+
+async def record(command: AnyCommand, *, within: timedelta | None = None) -> Accepted | Refused:
+    """Records a command once. Without a limit it is tried until the ledger answers, for a decision must not be lost.
+
+    Raises ApplicationError only.
+    """
+    try:
+        outcome: Accepted | Refused = await workflow.execute_activity(
+            ActivityName.RECORD,
+            RecordRequest(command=command),
+            result_type=_OUTCOME,
+            start_to_close_timeout=RECORD_TIMEOUT,
+            schedule_to_close_timeout=within,
+            retry_policy=RETRIES,
+            summary=command.kind,
+        )
+    except ActivityError as error:
+        raise failure_of(error) from error
+    return outcome
+
+
+async def record_refusal(request: RefusalRequest) -> None:
+    """Keeps what was sent and could not be taken. Raises ApplicationError only."""
+    try:
+        await workflow.execute_activity(
+            ActivityName.RECORD_REFUSAL,
+            request,
+            result_type=Refused,
+            start_to_close_timeout=RECORD_TIMEOUT,
+            retry_policy=RETRIES,
+            summary="A refused message",
+        )
+    except ActivityError as error:
+        raise failure_of(error) from error
+
+
+async def read_schedule(request: ScheduleRequest) -> ScheduleView:
+    view: ScheduleView = await workflow.execute_activity(
+        ActivityName.READ_SCHEDULE,
+        request,
+        result_type=ScheduleView,
+        start_to_close_timeout=RECORD_TIMEOUT,
+        retry_policy=RETRIES,
+        summary="Read the schedule from the ledger",
+    )
+    return view
+
+
+def failure_of(error: ActivityError) -> ApplicationError:
+    """What went wrong within the activity, by its class in the error tree: the only error that may leave a handler."""
+    cause = error.cause
+    if isinstance(cause, ApplicationError):
+        return ApplicationError(cause.message, *cause.details, type=cause.type, non_retryable=True)
+    return ApplicationError(
+        f"The activity {error.activity_type} did not come to an end ({cause or error}): try again later.",
+        type=Unavailable.__name__,
+        non_retryable=True,
+    )
+
+
+def refusal_of(refused: Refused) -> ApplicationError:
+    """The answer to an update that a rule does not allow."""
+    return ApplicationError(refused.message, refused, type=refused.error, non_retryable=True)
