@@ -1,6 +1,6 @@
 # Everything one does with Allot from a checkout. `make demo` shows it, `make test` proves it.
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-slow bench lint format env env-test clean
+.PHONY: help demo up down test test-slow bench lint format docs lock env env-test clean
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
 export PYTHON
@@ -43,6 +43,15 @@ lint: env ## Check style, types, imports and sizes
 format: env ## Bring the sources into shape
 	@$(BIN)/ruff check --quiet --fix-only .
 	@$(BIN)/ruff format --quiet .
+
+docs: env ## Write the pages that are made from the code
+	@$(BIN)/python -c 'from domain.catalogue import catalogue; print(catalogue(), end="")' > docs/events.md
+	@$(BIN)/python -m cli.reference
+
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.12
+lock: env ## Choose package versions anew, for development and for the container image
+	@$(LOCK) pyproject.toml --group embedded --group test --group lint --group build -o requirements.lock
+	@$(LOCK) pyproject.toml -o deploy/requirements.lock
 
 env: ## Make .venv and see to it that Temporal is there; quick when nothing changed
 	@deploy/bootstrap/make-env

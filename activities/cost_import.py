@@ -19,7 +19,7 @@ from activities.cost_files import Report, open_place
 from activities.cost_manifest import Manifest, damaged
 from activities.cost_store import CostStore, Stored
 from domain.account import ORGANIZATION_STREAM, AwsOrganization
-from domain.cost import CostPeriod, ImportPeriod, check_currency, check_payer, period_stream
+from domain.cost import ImportPeriod, PeriodImported, check_currency, check_payer, period_stream
 from domain.decision import NAMESPACE, Organization, Origin, Refused
 from domain.errors import DamagedReport, Refusal
 from domain.money import plain
@@ -79,8 +79,8 @@ class CostImport:
         """Raises DamagedReport for what cannot be read; a rule's no is a result."""
         files = open_place(delivery.source)
         manifest = read_manifest(files, delivery)
-        if self._is_imported(delivery):
-            return _unchanged(delivery)
+        if earlier := self._earlier(delivery, origin):
+            return earlier
         with TemporaryDirectory(prefix="allot-cost-") as scratch:
             parts = fetch_parts(files, manifest, Path(scratch), report)
             if read_manifest(files, delivery) != manifest:  # parts may be overwritten in place, manifest last
@@ -93,8 +93,9 @@ class CostImport:
 
     def _keep(self, delivered: Delivered, aggregate: Aggregate, report: Report) -> CostImportResult:
         with self._store.hold(delivered.delivery.report) as held:
-            if self._is_imported(delivered.delivery):  # by whoever held it before: never touch rows in force
-                return _unchanged(delivered.delivery)
+            # By whoever held it before: never touch rows in force.
+            if earlier := self._earlier(delivered.delivery, delivered.origin):
+                return earlier
             stored = held.replace(aggregate.batches(), aggregate.control.rows, report)
             try:
                 result = self._record(delivered, stored)
@@ -129,10 +130,24 @@ class CostImport:
             totals={charge_type: plain(amount) for charge_type, amount in control.totals.items()},
         )
 
-    def _is_imported(self, delivery: CostDelivery) -> bool:
-        stream = period_stream(delivery.report.billing_period)
-        period: CostPeriod = self._ledger.states([stream])[stream]
-        return delivery.report.version in period.imported
+    def _earlier(self, delivery: CostDelivery, origin: Origin) -> CostImportResult | None:
+        """The import of this version, if there is one: by this very process, whose worker died before it could tell
+        Temporal, or by another one."""
+        for event in self._ledger.read(period_stream(delivery.report.billing_period)):
+            fact = event.fact
+            if isinstance(fact, PeriodImported) and fact.report_version == delivery.report.version:
+                ours = bool(origin.workflow_run_id) and event.workflow_run_id == origin.workflow_run_id
+                return CostImportResult(
+                    billing_period=fact.billing_period,
+                    report_version=fact.report_version,
+                    status="imported" if ours else "unchanged",
+                    message=f"Version {fact.report_version} was imported already; nothing changed.",
+                    position=event.position,
+                    lines=fact.lines,
+                    rows=fact.rows,
+                    totals={charge_type: plain(amount) for charge_type, amount in fact.totals.items()},
+                )
+        return None
 
     def _is_foreign(self, command: ImportPeriod) -> bool:
         """Whether the decision will refuse it whatever is stored; asked before anything is."""
@@ -143,12 +158,3 @@ class CostImport:
         except Refusal:
             return True
         return False
-
-
-def _unchanged(delivery: CostDelivery) -> CostImportResult:
-    return CostImportResult(
-        billing_period=delivery.report.billing_period,
-        report_version=delivery.report.version,
-        status="unchanged",
-        message=f"Version {delivery.report.version} was imported already; nothing changed.",
-    )

@@ -1,6 +1,6 @@
 """record() side by side with a raw INSERT and with the library's own save(), in the same run.
 
-    python -m bench.record
+    python -m bench record
 
 Everybody records the rounds of a schedule: submitted, rejected, submitted again …, up to twenty events a stream. Raw
 INSERT and save() write exactly the events that record() wrote; only record() resolves people, reads and folds streams,
@@ -28,6 +28,7 @@ from eventsourcing.persistence import Mapper, StoredEvent
 from eventsourcing.utils import get_topic
 from psycopg.conninfo import conninfo_to_dict
 
+from bench.rows import Row
 from domain.budget import BudgetRow, LoadBudget
 from domain.calendar import FiscalCalendar
 from domain.decision import Accepted, Channel, Command, Organization, Persona
@@ -50,19 +51,11 @@ YEAR = 2026
 WAIT_MAX_S = 60
 COMMANDS_READY_MIN = 3_200  # of all processes together
 
-_MONTHS = FiscalCalendar().months(YEAR)
-_PORTFOLIO_OWNER = "owner@example.com"
+MONTHS = FiscalCalendar().months(YEAR)
+PORTFOLIO_OWNER = "owner@example.com"
 _PORTFOLIO = NodePath(("Retail", "Digital", "Web"))
 _INSERT = """INSERT INTO bench_raw_events (originator_id, originator_version, topic, state)
 VALUES (%b::uuid, %b::bigint, %b::text, %b::bytea)"""
-
-
-class Row(NamedTuple):
-    """A line of the table: a ratio, and what it should be at least."""
-
-    name: str
-    ratio: float
-    target: float
 
 
 class Plain(NamedTuple):
@@ -90,7 +83,7 @@ class Library(Application[UUID]):
 
 def one_thread(database_url: str) -> Row:
     rates = _rates(database_url, ("raw", "record"), processes=1)
-    return Row("record() : raw INSERT, one thread", _ratio(rates, "record", "raw"), 0.3)
+    return _row("record() : raw INSERT, one thread", rates, "raw", 0.3)
 
 
 def many_processes(database_url: str) -> Row:
@@ -101,7 +94,7 @@ def many_processes(database_url: str) -> Row:
             rates = _rates(database_url, ("save", "record"), PROCESSES)
         finally:
             _set(connection, "commit_delay = 0", "commit_siblings = 5")
-    return Row("record() : library save(), 8 processes, 2 ms sync", _ratio(rates, "record", "save"), 2.5)
+    return _row("record() : library save(), 8 processes, 2 ms sync", rates, "save", 2.5)
 
 
 def rows(database_url: str) -> list[Row]:
@@ -113,9 +106,9 @@ def rows(database_url: str) -> list[Row]:
 def prepare(database_url: str) -> None:
     """A loaded budget, the owners with their grants, and the tables of the peers."""
     with Ledger(database_url, Organization(), pool_size=1) as ledger:
-        _grant(ledger, _PORTFOLIO_OWNER, Persona.PORTFOLIO_OWNER, _PORTFOLIO)
+        _grant(ledger, PORTFOLIO_OWNER, Persona.PORTFOLIO_OWNER, _PORTFOLIO)
         for number in range(PRODUCTS):
-            _grant(ledger, _owner(number), Persona.PRODUCT_OWNER, _product(number))
+            _grant(ledger, owner_of(number), Persona.PRODUCT_OWNER, product_of(number))
         _must(ledger, _budget())
     Library(_environment(database_url)).close()
     with psycopg.connect(database_url, autocommit=True) as connection:
@@ -142,9 +135,11 @@ def _set(connection: psycopg.Connection, *settings: str) -> None:
     time.sleep(0.2)
 
 
-def _ratio(rates: dict[str, list[float]], ours: str, peer: str) -> float:
-    """Median of the paired ratios: the machine may be slower in one round than in another."""
-    return statistics.median(a / b for a, b in zip(rates[ours], rates[peer], strict=True))
+def _row(what: str, rates: dict[str, list[float]], peer: str, aim: float) -> Row:
+    """With the median of the paired ratios: the machine may be slower in one round than in another."""
+    ratio = statistics.median(a / b for a, b in zip(rates["record"], rates[peer], strict=True))
+    ours, theirs = (f"{statistics.median(rates[way]):,.0f} events/s" for way in ("record", peer))
+    return Row(what, ours, theirs, ratio, aim)
 
 
 def _rates(database_url: str, ways: Sequence[str], processes: int) -> dict[str, list[float]]:
@@ -166,8 +161,6 @@ def _rates(database_url: str, ways: Sequence[str], processes: int) -> dict[str, 
             rates[way].append(total / SECONDS)
     for worker in workers:
         worker.join(WAIT_MAX_S)
-    for way in ways:
-        print(f"  {way:<8} {processes} processes: {statistics.median(rates[way]):8.0f} events/s", flush=True)
     return rates
 
 
@@ -222,18 +215,18 @@ def _copying(stored: list[tuple[str, bytes]], write: Callable[[Plain], object]) 
 
 
 def _life(number: int) -> Iterator[Command]:
-    product = _product(number)
+    product = product_of(number)
     for version in range(1, EVENTS_OF_A_STREAM_MAX, 2):
         yield SubmitSchedule(
             command_id=uuid4(),
-            actor=_owner(number),
+            actor=owner_of(number),
             fiscal_year=YEAR,
             product=product,
-            amounts={month: Decimal("1000.00") for month in _MONTHS},
+            amounts={month: Decimal("1000.00") for month in MONTHS},
         )
         yield RejectSchedule(
             command_id=uuid4(),
-            actor=_PORTFOLIO_OWNER,
+            actor=PORTFOLIO_OWNER,
             fiscal_year=YEAR,
             product=product,
             version=version,
@@ -241,11 +234,11 @@ def _life(number: int) -> Iterator[Command]:
         )
 
 
-def _product(number: int) -> NodePath:
+def product_of(number: int) -> NodePath:
     return NodePath((*_PORTFOLIO.parts, f"Product {number}"))
 
 
-def _owner(number: int) -> str:
+def owner_of(number: int) -> str:
     return f"owner-{number // PRODUCTS_OF_AN_OWNER}@example.com"
 
 
@@ -261,9 +254,9 @@ def _budget() -> LoadBudget:
         file_version="1",
         is_new=True,
         is_override=False,
-        effective_on=_MONTHS[0].first_day,
+        effective_on=MONTHS[0].first_day,
         labels=("Business Unit", "Department", "Portfolio", "Product"),
-        rows=tuple(BudgetRow(product=_product(n), annual=Decimal(12_000)) for n in range(PRODUCTS)),
+        rows=tuple(BudgetRow(product=product_of(n), annual=Decimal(12_000)) for n in range(PRODUCTS)),
     )
 
 
@@ -280,17 +273,12 @@ def _environment(database_url: str) -> dict[str, str]:
     }
 
 
-def main() -> None:
+def measure() -> list[Row]:
     with tempfile.TemporaryDirectory() as directory:
         server = Postgres(Path(directory) / "postgres", Path(directory) / "log")
         server.start()
         try:
             migrate(server.url())
-            for row in rows(server.url()):
-                print(f"{row.name:<52} {row.ratio:5.2f}  (aim {row.target})")
+            return rows(server.url())
         finally:
             server.stop()
-
-
-if __name__ == "__main__":
-    main()

@@ -44,13 +44,13 @@ def demo(
 ) -> None:
     """Show the whole way once on sample data, all on this machine; then keep running until Ctrl-C."""
     company = Company.read()
-    state_dir = read_settings().state_dir
+    state_dir, state_dir_given = read_settings().state_dir, os.environ.get("ALLOT_STATE_DIR")
     _leave_own_configuration_alone(company)
     started = time.monotonic()
     with Stack(state_dir, aws=True, fresh=True, progress=note, accounts_joined=company.accounts_joined) as stack:
         os.environ.update(stack.environment())
         with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
-            story = Story(company, stack, context)
+            story = Story(company, stack, context, state_dir_given)
             try:
                 story.tell()
             except KeyboardInterrupt:
@@ -79,10 +79,11 @@ def _leave_own_configuration_alone(company: Company) -> None:
 class Story:
     """The steps, in order."""
 
-    def __init__(self, company: Company, stack: Stack, context: typer.Context) -> None:
+    def __init__(self, company: Company, stack: Stack, context: typer.Context, state_dir_given: str | None) -> None:
         self.company = company
         self._stack = stack
         self._root = context.find_root()
+        self._state_dir_given = state_dir_given
 
     def tell(self) -> None:
         from cli.demo_aws import seed  # noqa: PLC0415 - boto3 takes half a second that no other command needs
@@ -164,9 +165,10 @@ class Story:
             ("audit", company.approved.product),
             ("rollup", company.approved.product.split("/")[0], *year, "--json"),
         ]
-        self.step("What to try next, in another terminal")
+        program = _program(self._state_dir_given)
+        self.step("What to try next, in another terminal in this directory")
         for arguments in suggestions:
-            _print(f"  {_program()} {shlex.join(arguments)}")
+            _print(f"  {program} {shlex.join(arguments)}")
         _print(f"\nWatch the processes in the Temporal UI: {self._stack.ui_url}/namespaces/default/workflows")
         _print("Everything keeps running until Ctrl-C.")
 
@@ -199,9 +201,10 @@ def _print(text: str) -> None:
     console().print(safe(text) if "\n" not in text else text, markup=False, soft_wrap=True)
 
 
-def _program() -> str:
-    """How this command line is called here."""
-    return "allot" if shutil.which("allot") else _short(Path(sys.argv[0]))
+def _program(state_dir_given: str | None) -> str:
+    """How this command line is called from another terminal in the same directory."""
+    program = "allot" if shutil.which("allot") else _short(Path(sys.argv[0]))
+    return f"ALLOT_STATE_DIR={shlex.quote(state_dir_given)} {program}" if state_dir_given else program
 
 
 def _short(path: Path) -> str:

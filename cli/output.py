@@ -20,7 +20,6 @@ from pydantic import BaseModel
 from rich import box
 from rich.console import Console, ConsoleRenderable, Group
 from rich.markup import escape
-from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -29,6 +28,8 @@ from domain.money import EXACT, decimals_of, plain
 
 PIPE_COLUMNS = 200
 """Width where nobody has a terminal: tables go to a file or another program and are not cut."""
+GAP = 2
+"""Between two columns."""
 FOLDED_COLUMNS_MIN = 20
 """Width below which text is not folded: better that the terminal wraps the whole line."""
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S UTC"
@@ -79,25 +80,38 @@ def console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, width=width, highlight=False, emoji=False)
 
 
-def table(title: str, columns: Iterable[Column], rows: Iterable[Row], total: Row | None = None) -> Group:
-    """A table of texts below its title; each text is made safe."""
-    made = Table(box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False, show_edge=False)
-    lines = [(_cells(row), row.style if isinstance(row, Styled) else None) for row in rows]
+class WholeTable(Group):
+    """A table below its title, and the width that it needs so that nothing in it is cut."""
+
+    def __init__(self, title: str, content: Table, width_min: int) -> None:
+        super().__init__(Text(safe(title), style="bold", no_wrap=True, overflow="ignore"), content)
+        self.width_min = width_min
+
+
+def table(title: str, columns: Sequence[Column], rows: Iterable[Row], total: Row | None = None) -> WholeTable:
+    """A table of texts; each of them is made safe."""
+    made = Table(box=box.SIMPLE_HEAD, padding=(0, 0, 0, GAP - 1), pad_edge=False, show_edge=False)
+    lines = [(_cells(row), row.style if isinstance(row, Styled) else "") for row in rows]
+    if total is not None:
+        lines.append((_cells(total), "bold"))
+    widths = []
     for place, column in enumerate(columns):
-        widest = max([len(column.title), *(cells[place].cell_len for cells, _ in lines)])
+        widest = max([len(column.title), *(_width(cells[place]) for cells, _ in lines)])
+        widths.append(min(widest, FOLDED_COLUMNS_MIN) if column.fold else widest)
         made.add_column(
             escape(safe(column.title)),
             justify="right" if column.right else "left",
             no_wrap=not column.fold,
-            min_width=min(FOLDED_COLUMNS_MIN, widest) if column.fold else None,
+            min_width=widths[-1],
             overflow="fold",
         )
-    for cells, style in lines:
-        made.add_row(*cells, style=style)
-    if total is not None:
-        made.add_section()
-        made.add_row(*_cells(total), style="bold")
-    return Group(Text(safe(title), style="bold", no_wrap=True, overflow="ignore"), made)
+    for place, (cells, style) in enumerate(lines):
+        made.add_row(*cells, style=style, end_section=total is not None and place == len(lines) - 2)
+    return WholeTable(title, made, sum(widths) + GAP * (len(widths) - 1))
+
+
+def _width(cell: Text) -> int:
+    return max(line.cell_len for line in cell.split(allow_blank=True))
 
 
 def _cells(row: Row) -> list[Text]:
@@ -122,18 +136,18 @@ def show(data: Mapping[str, Any], as_json: bool, people: Callable[[], Iterable[C
     if as_json:
         print(json.dumps(plain_data(data), indent=2), flush=True)
         return
-    screen = console()
     for part in people():
         if isinstance(part, str):
-            screen.print(Text(safe(part)), soft_wrap=True)
+            console().print(Text(safe(part)), soft_wrap=True)
         else:
-            print_whole(screen, part)
+            print_whole(console(), part)
 
 
 def print_whole(screen: Console, part: ConsoleRenderable) -> None:
     """A figure is never cut: where a table does not fit, the terminal wraps its lines."""
-    needed = Measurement.get(screen, screen.options, part).minimum
-    screen.print(part, width=max(needed, screen.width), crop=False)
+    if isinstance(part, WholeTable):
+        screen.width = max(screen.width, part.width_min)
+    screen.print(part)
 
 
 def note(text: str, style: str = "") -> None:

@@ -8,11 +8,11 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
-from rich.console import ConsoleRenderable, Group
+from rich.console import ConsoleRenderable
 from rich.text import Text
 
 from cli import options
-from cli.output import Column, Styled, figures, money, safe, show, table
+from cli.output import Column, Styled, WholeTable, figures, money, safe, show, table
 from cli.session import Session, node_path
 from domain.errors import DamagedReport, NotFound
 from domain.hierarchy import PRODUCT_LEVEL, NodePath
@@ -90,7 +90,7 @@ def _deepest_that_fits(rows: Sequence[RollupRow]) -> Sequence[RollupRow]:
     return rows[:1]
 
 
-def _tree(report: RollupReport, rows: Sequence[RollupRow]) -> Group:
+def _tree(report: RollupReport, rows: Sequence[RollupRow]) -> WholeTable:
     where = "" if report.node == NodePath.ROOT else f" of {report.node}"
     title = f"Fiscal year {report.fiscal_year}{where}, {report.currency}: {' › '.join(report.labels)}"
     columns = (
@@ -118,7 +118,7 @@ def _state(row: RollupRow) -> str:
     return f"{row.approved:,} of {row.products:,}" if row.products else ""
 
 
-def _unallocated(report: RollupReport) -> Group:
+def _unallocated(report: RollupReport) -> WholeTable:
     today = datetime.now(UTC).date()
     months = [period.billing_period for period in report.periods]
     columns = (

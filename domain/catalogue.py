@@ -13,8 +13,9 @@ from domain.registry import FACTS
 _HEAD = """# Event catalogue
 
 Every event that Allot records, by its stored name. This page is generated from the code by `make docs`; a test fails
-when it is out of date. An event is stored as JSON with an envelope around it: event id, stream and version in it, actor,
-on behalf of whom, channel, command id, workflow and run that recorded it, and when. People appear by opaque id only.
+when it is out of date. An event is stored as JSON with an envelope around it: event id, stream and version in it,
+actor, on behalf of whom, channel, command id, workflow and run that recorded it, and when. People appear by opaque id
+only.
 
 Amounts are decimals written as text, in the currency that stands beside them. Nothing is ever changed or deleted; a
 field is only added, with a default, and an older version of an event is read through its upcasters.

@@ -27,7 +27,7 @@ from domain.decision import (
 from domain.errors import DamagedReport, Refusal
 from domain.hierarchy import NodePath
 from domain.model import Model
-from domain.money import COST_DECIMALS, Amount, plain, total
+from domain.money import COST_DECIMALS, EXACT, Amount, plain, total
 from domain.people import require
 
 CHARGE_TYPES_MAX = 100
@@ -160,7 +160,7 @@ def _summary(command: ImportPeriod, context: Context) -> str:
     whole = total(list(command.totals_in.values()))
     return (
         f"Imported {command.report.billing_period}: {command.lines:,} lines, {context.organization.currency} "
-        f"{plain(whole.normalize()) if whole else 0}."
+        f"{plain(whole.normalize(EXACT)) if whole else 0}."
     )
 
 

@@ -99,8 +99,10 @@ def _headline(view: ScheduleView, since: datetime | None) -> str:
 def _figures(view: ScheduleView) -> str:
     if not view.annual:
         return "" if view.version else "This product is not in the budget of this year."
-    annual, planned = Decimal(view.annual), Decimal(view.planned or "0")
-    rows = [("Annual budget", annual), ("Planned", planned), ("Unallocated", annual - planned)]
+    annual, whole = Decimal(view.annual), Decimal(view.planned or "0")
+    # Only what is approved is planned; until then it is what somebody would like to spend.
+    words = ("Planned", "Unallocated") if view.state is State.APPROVED else ("Submitted", "Annual less submitted")
+    rows = [("Annual budget", annual), *zip(words, (whole, annual - whole), strict=True)]
     rows += [(str(month), Decimal(amount)) for month, amount in sorted(view.amounts.items())]
     lines = [f"| {title} | {figure(amount, view.currency)} |" for title, amount in rows]
     return "\n".join([f"| | {plain_text(view.currency)} |", "|---|---:|", *lines])
