@@ -7,7 +7,8 @@ export PYTHON
 
 BIN := .venv/bin
 SOURCES := domain ledger views workflows activities cli embedded $(wildcard *.py) tests bench deploy
-PYTEST := $(BIN)/python -m pytest
+# Each process has servers of its own; a file stays in one process, because its tests may share them.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 # Sets PYTEST_ARGS="-k name -x" and the like.
 PYTEST_ARGS ?=
 

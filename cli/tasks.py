@@ -61,7 +61,7 @@ def _row(task: TaskDetail, now: datetime) -> tuple[object, ...]:
         task.subject,
         task.fiscal_year or "",
         task.version if task.fiscal_year else "",
-        f"{task.persona.replace('_', ' ')} of {task.node}",
+        task.persona.replace("_", " "),
         task.detail,
     )
 

@@ -209,8 +209,8 @@ async def test_current_details_tell_a_person_what_is_going_on(stage: Stage) -> N
         "**PENDING** at version 1",
         "the turn of the **portfolio owner**, since 20",
         "| Annual budget | 1,200.00 |",
-        "| Planned | 1,086.00 |",
-        "| Unallocated | 114.00 |",
+        "| Submitted | 1,086.00 |",
+        "| Annual less submitted | 114.00 |",
         "| 2026-12 | 90.50 |",
         '"version": 1',
     ):
