@@ -9,10 +9,11 @@ from datetime import date
 
 from temporalio import activity
 
+from activities.admission import door, refusal_beforehand
 from activities.contracts import ActivityName
 from activities.heartbeats import Beat, beating
 from activities.ledger_commands import origin_of_activity, reported
-from domain.budget import Book, LoadBudget, book_stream
+from domain.budget import Book, LoadBudget, book_stream, require_loader
 from domain.budget_file import ParsedBudget, parse_budget
 from domain.budget_file_header import OWNER
 from domain.budget_file_name import check_terms, parse_name
@@ -63,7 +64,7 @@ class BudgetFiles:
         command = LoadBudget(
             command_id=file.command_id,
             actor=file.actor,
-            channel=file.channel,
+            channel=door(file.channel),
             fiscal_year=terms.fiscal_year,
             content_hash=file.content_hash,
             customer=terms.customer,
@@ -84,8 +85,10 @@ class BudgetFiles:
     def _ensure_owners(self, command: LoadBudget) -> None:
         """Adds owners that are not in the directory; a name that is known there is left alone."""
         book: Book = self._ledger.states([book_stream(command.fiscal_year)])[book_stream(command.fiscal_year)]
-        if book.loaded:
-            return  # the year's first load is over: this one changes nothing, not even the directory
+        if book.loaded or not command.is_new:
+            return  # only a year's first load adds anything: what is refused does not even change the directory
+        if refusal_beforehand(self._ledger, command.actor, command.channel, require_loader):
+            return
         owners = command.people()
         known = self._ledger.people.find_all(owners)
         for email in owners:

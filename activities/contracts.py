@@ -12,7 +12,7 @@ from domain.decision import Channel
 from domain.errors import NEVER_RETRIED
 from domain.hierarchy import NodePath
 from domain.model import Model
-from domain.process import CostDelivery
+from domain.process import CostDelivery, ManifestProblem
 from domain.registry import AnyCommand
 
 
@@ -62,6 +62,8 @@ class Deliveries(Model):
     """Answer of `cost.find_deliveries` to a CostSource."""
 
     deliveries: tuple[CostDelivery, ...] = ()
+    problems: tuple[ManifestProblem, ...] = ()
+    """Manifests that are damaged; they keep nobody from importing the other months."""
 
 
 class Progress(Model):

@@ -7,21 +7,24 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from threading import Event
 
-from activities.contracts import Progress
+from activities.contracts import Deliveries, Progress
 from activities.cost_files import PART_BYTES_MAX, Files, Report, check_gzip, open_place
 from activities.cost_lines import Part
-from activities.cost_manifest import Address, Manifest, damaged, parse_manifest, part_address, shown
-from domain.errors import BadInput, Unavailable
-from domain.process import CostDelivery, CostSource
+from activities.cost_manifest import Address, Manifest, damaged, folder_period, parse_manifest, part_address, shown
+from domain.errors import BadInput, DamagedReport, Unavailable
+from domain.process import CostDelivery, CostSource, ManifestProblem
 
 DELIVERIES_MAX = 1_000
 """Manifests below one source: 80 years of months."""
+PROBLEM_CHARS_MAX = 1_000
+"""Of the message about one manifest: those of all of them go into one payload."""
 CHECKS_AT_ONCE_MAX = 4
 REPORT_INTERVAL_S = 1.0
 
 
-def find_deliveries(source: CostSource, report: Report) -> tuple[CostDelivery, ...]:
-    """By billing period. One damaged manifest is an error of all, so that nobody takes its month for up to date."""
+def find_deliveries(source: CostSource, report: Report) -> Deliveries:
+    """By billing period. A damaged manifest is told beside the sound ones, so that nobody takes its month for up to
+    date, and no other month has to wait for it."""
     files = open_place(source.source)
     addresses = files.manifests()
     if len(addresses) > DELIVERIES_MAX:
@@ -30,13 +33,17 @@ def find_deliveries(source: CostSource, report: Report) -> tuple[CostDelivery, .
             "name the folder of one report.",
             code="SourceTooLarge",
         )
-    found = []
+    found, problems = [], []
     for done, address in enumerate(addresses):
         report(Progress(step="reading manifests", done=done, whole=len(addresses)))
-        found.append(parse_manifest(files.read(address), address))
+        try:
+            found.append(parse_manifest(files.read(address), address))
+        except DamagedReport as error:
+            if source.billing_period in (None, folder_period(address)):
+                problems.append(_problem(address, error))
     _require_one_report(found, source.source)
     wanted = [each for each in found if source.billing_period in (None, each.report.billing_period)]
-    return tuple(
+    deliveries = tuple(
         CostDelivery(
             report=manifest.report,
             manifest=manifest.address,
@@ -47,6 +54,7 @@ def find_deliveries(source: CostSource, report: Report) -> tuple[CostDelivery, .
         )
         for manifest in sorted(wanted, key=lambda manifest: manifest.report.billing_period)
     )
+    return Deliveries(deliveries=deliveries, problems=tuple(problems))
 
 
 def read_manifest(files: Files, delivery: CostDelivery) -> Manifest:
@@ -60,6 +68,12 @@ def read_manifest(files: Files, delivery: CostDelivery) -> Manifest:
             "Superseded",
         )
     return manifest
+
+
+def require_current(files: Files, manifest: Manifest, delivery: CostDelivery) -> None:
+    """Raises DamagedReport where the manifest is another one by now."""
+    if read_manifest(files, delivery) != manifest:
+        raise damaged(f"The manifest {manifest.address} changed while its parts were read", "Superseded")
 
 
 def fetch_parts(files: Files, manifest: Manifest, folder: Path, report: Report) -> list[Part]:
@@ -81,6 +95,15 @@ def fetch_parts(files: Files, manifest: Manifest, folder: Path, report: Report) 
         before += size
     _check_all(parts, whole, report)
     return parts
+
+
+def _problem(address: Address, error: DamagedReport) -> ManifestProblem:
+    return ManifestProblem(
+        manifest=address,
+        message=error.message[:PROBLEM_CHARS_MAX],
+        error=type(error).__name__,
+        code=error.code,
+    )
 
 
 def _check_all(parts: list[Part], whole: int, report: Report) -> None:

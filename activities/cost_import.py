@@ -12,14 +12,23 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import uuid5
 
+from activities.admission import refusal_beforehand
 from activities.contracts import Progress
 from activities.cost_aggregate import Aggregate, Control, aggregated
-from activities.cost_delivery import fetch_parts, read_manifest
-from activities.cost_files import Report, open_place
-from activities.cost_manifest import Manifest, damaged
+from activities.cost_delivery import fetch_parts, read_manifest, require_current
+from activities.cost_files import Files, Report, open_place
+from activities.cost_manifest import Manifest
 from activities.cost_store import CostStore, Stored
 from domain.account import ORGANIZATION_STREAM, AwsOrganization
-from domain.cost import ImportPeriod, PeriodImported, check_currency, check_payer, period_stream
+from domain.cost import (
+    ImportPeriod,
+    PeriodImported,
+    ReportVersion,
+    check_currency,
+    check_payer,
+    period_stream,
+    require_importer,
+)
 from domain.decision import NAMESPACE, Organization, Origin, Refused
 from domain.errors import DamagedReport, Refusal
 from domain.money import plain
@@ -77,22 +86,26 @@ class CostImport:
         self, delivery: CostDelivery, origin: Origin = Origin(), report: Report = unheard
     ) -> CostImportResult:
         """Raises DamagedReport for what cannot be read; a rule's no is a result."""
+        if refusal := refusal_beforehand(self._ledger, delivery.actor, delivery.channel, require_importer):
+            return self._refused(delivery, refusal, origin)
         files = open_place(delivery.source)
         manifest = read_manifest(files, delivery)
         if earlier := self._earlier(delivery, origin):
             return earlier
         with TemporaryDirectory(prefix="allot-cost-") as scratch:
             parts = fetch_parts(files, manifest, Path(scratch), report)
-            if read_manifest(files, delivery) != manifest:  # parts may be overwritten in place, manifest last
-                raise damaged(f"The manifest {manifest.address} changed while its parts were read", "Superseded")
+            require_current(files, manifest, delivery)  # parts may be overwritten in place, manifest last
             with aggregated(parts, Path(scratch), self._memory_mb, report) as aggregate:
                 delivered = Delivered(delivery, manifest, aggregate.control, origin)
                 if self._is_foreign(delivered.command(None)):
                     return self._record(delivered, None)
-                return self._keep(delivered, aggregate, report)
+                return self._keep(delivered, files, aggregate, report)
 
-    def _keep(self, delivered: Delivered, aggregate: Aggregate, report: Report) -> CostImportResult:
+    def _keep(self, delivered: Delivered, files: Files, aggregate: Aggregate, report: Report) -> CostImportResult:
         with self._store.hold(delivered.delivery.report) as held:
+            # A later version of this period may have been imported while we read: it is in force, and this one is past.
+            # One that is delivered from here on is imported after us.
+            require_current(files, delivered.manifest, delivered.delivery)
             # By whoever held it before: never touch rows in force.
             if earlier := self._earlier(delivered.delivery, delivered.origin):
                 return earlier
@@ -110,15 +123,7 @@ class CostImport:
         outcome = self._ledger.record(delivered.command(stored), delivered.origin)
         report, control = delivered.delivery.report, delivered.control
         if isinstance(outcome, Refused):
-            return CostImportResult(
-                billing_period=report.billing_period,
-                report_version=report.version,
-                status="refused",
-                message=outcome.message,
-                position=outcome.position,
-                error=outcome.error,
-                code=outcome.code,
-            )
+            return _refusal_result(report, outcome)
         return CostImportResult(
             billing_period=report.billing_period,
             report_version=report.version,
@@ -129,6 +134,21 @@ class CostImport:
             rows=control.rows,
             totals={charge_type: plain(amount) for charge_type, amount in control.totals.items()},
         )
+
+    def _refused(self, delivery: CostDelivery, refusal: Refusal, origin: Origin) -> CostImportResult:
+        """Recorded as the refused command would be, before anything is read."""
+        report = delivery.report
+        name = f"cost-import/{report.source}/{report.billing_period}/{report.version}"
+        outcome = self._ledger.record_refusal(
+            uuid5(NAMESPACE, f"{name}/{origin.workflow_run_id}/forbid"),
+            period_stream(report.billing_period),
+            ImportPeriod.model_fields["kind"].default,
+            refusal,
+            delivery.actor,
+            delivery.channel,
+            origin,
+        )
+        return _refusal_result(report, outcome)
 
     def _earlier(self, delivery: CostDelivery, origin: Origin) -> CostImportResult | None:
         """The import of this version, if there is one: by this very process, whose worker died before it could tell
@@ -158,3 +178,15 @@ class CostImport:
         except Refusal:
             return True
         return False
+
+
+def _refusal_result(report: ReportVersion, refused: Refused) -> CostImportResult:
+    return CostImportResult(
+        billing_period=report.billing_period,
+        report_version=report.version,
+        status="refused",
+        message=refused.message,
+        position=refused.position,
+        error=refused.error,
+        code=refused.code,
+    )

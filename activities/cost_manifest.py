@@ -18,7 +18,7 @@ from hashlib import sha256
 from pathlib import PurePosixPath
 from typing import Any, Literal, NewType
 
-from domain.calendar import Month
+from domain.calendar import MONTHS_OF_YEAR, Month
 from domain.cost import ReportVersion
 from domain.errors import DamagedReport
 from domain.model import Model
@@ -44,6 +44,7 @@ REQUIRED_COLUMNS = (ACCOUNT, SERVICE, CHARGE_TYPE, START, COST, CURRENCY, PAYER)
 """Found by name, in any order and case: the rest of the columns differs from report to report."""
 
 _POINTER = re.compile(r"(?:^|/)(?:\d{8}-\d{8}|month=\d{1,2})/[^/]+-Manifest\.json$")
+_FOLDER_PERIOD = re.compile(r"(?:(\d{4})(\d{2})\d{2}-\d{8}|year=(\d{4})/month=(\d{1,2}))/[^/]+$")
 _ACCOUNT_ID = re.compile(r"[0-9]{12}")
 _PERIOD_START = re.compile(r"(\d{4})(\d{2})01T000000(?:\.000)?Z")
 
@@ -67,6 +68,15 @@ def is_pointer(address: str) -> bool:
     return _POINTER.search(address) is not None
 
 
+def folder_period(address: str) -> Month | None:
+    """The billing period that the manifest's folder is named after, for one that cannot say so itself."""
+    match = _FOLDER_PERIOD.search(address)
+    try:
+        return Month(int(match[1] or match[3]), int(match[2] or match[4])) if match else None
+    except ValueError:
+        return None
+
+
 def parse_manifest(content: bytes, address: Address) -> Manifest:
     """Raises DamagedReport, naming the manifest and what is wrong with it."""
     fields = _fields(content, address)
@@ -80,6 +90,7 @@ def parse_manifest(content: bytes, address: Address) -> Manifest:
         raise _damaged(address, f"account is {shown(account)}, which is not an account id of 12 digits")
     try:
         month = Month(int(match[1]), int(match[2]))
+        month.plus(-MONTHS_OF_YEAR), month.plus(MONTHS_OF_YEAR)  # its fiscal year must exist, too
     except ValueError:
         raise _damaged(address, f"billingPeriod.start is {shown(start)}, which is not a month") from None
     report = ReportVersion(

@@ -6,18 +6,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from time import monotonic
+from uuid import uuid5
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, CancelledError
 
+from activities.admission import door, refusal_beforehand
 from activities.contracts import ActivityName, Deliveries, Progress
 from activities.cost_delivery import find_deliveries
 from activities.cost_files import Report
 from activities.cost_import import CostImport
 from activities.cost_store import CostStore
 from activities.ledger_commands import origin_of_activity, reported
-from domain.decision import Organization
-from domain.errors import DamagedReport
+from domain.cost import require_importer
+from domain.decision import NAMESPACE, Organization, Stream
+from domain.errors import DamagedReport, Refusal
 from domain.process import CostDelivery, CostImportResult, CostSource
 from ledger.ledger import Ledger
 
@@ -33,17 +36,36 @@ class CostReports:
     """Shared by the threads of a worker process."""
 
     def __init__(self, ledger: Ledger, database_url: str, organization: Organization, memory_mb: int) -> None:
+        self._ledger = ledger
         self._imports = CostImport(ledger, CostStore(database_url), organization, memory_mb)
 
     @activity.defn(name=ActivityName.FIND_DELIVERIES)
     def find_deliveries(self, source: CostSource) -> Deliveries:
         with reported(), _damage_reported(wait_for_parts=False):
-            return Deliveries(deliveries=find_deliveries(source, _heartbeat()))
+            source = source.model_copy(update={"channel": door(source.channel)})
+            if refusal := refusal_beforehand(self._ledger, source.actor, source.channel, require_importer):
+                raise self._recorded(source, refusal)
+            return find_deliveries(source, _heartbeat())
 
     @activity.defn(name=ActivityName.IMPORT_DELIVERY)
     def import_delivery(self, delivery: CostDelivery) -> CostImportResult:
         with reported(), _damage_reported(delivery.wait_for_parts):
+            delivery = delivery.model_copy(update={"channel": door(delivery.channel)})
             return self._imports.import_report(delivery, origin_of_activity(), _heartbeat())
+
+    def _recorded(self, source: CostSource, refusal: Refusal) -> Refusal:
+        """The refusal of a look at reports, kept like that of any command; nobody gets to see what lies there."""
+        origin = origin_of_activity()
+        outcome = self._ledger.record_refusal(
+            uuid5(NAMESPACE, f"cost-watch/{origin.workflow_run_id}/forbid"),
+            Stream("cost", str(source.billing_period or "?")),
+            ActivityName.FIND_DELIVERIES,
+            refusal,
+            source.actor,
+            source.channel,
+            origin,
+        )
+        return type(refusal)(outcome.message, code=outcome.code)
 
 
 def _heartbeat() -> Report:

@@ -76,13 +76,16 @@ class CostStore:
 
     @contextmanager
     def hold(self, version: ReportVersion) -> Iterator[VersionRows]:
-        """The rows of one version, for one importer at a time. Raises Contention while another one has them."""
+        """The rows of one version. Raises Contention while somebody imports this or another version of its period.
+
+        One at a time for the whole period, because the version that is recorded last is the one in force.
+        """
         with _database_errors(version), psycopg.connect(**self._parameters, autocommit=True) as connection:
-            key = f"cost-rows/{version.billing_period}/{version.version}"
+            key = f"cost-rows/{version.billing_period}"
             found = connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (key,)).fetchone()
             if found != (True,):
                 raise Contention(
-                    f"Version {version.version} of {version.billing_period} is being imported by somebody else: "
+                    f"A version of {version.billing_period} is being imported by somebody else: "
                     "wait for that import to end."
                 )
             yield VersionRows(connection, version)

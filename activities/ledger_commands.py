@@ -11,13 +11,14 @@ from contextlib import contextmanager
 import psycopg
 from temporalio import activity
 
+from activities.admission import door, refusal_beforehand
 from activities.contracts import ActivityName, RecordRequest, RefusalRequest, ScheduleRequest
 from activities.errors import to_application_error
 from domain.budget import BudgetLine, line_stream
 from domain.decision import Accepted, Origin, Outcome, Refused, Stream
 from domain.errors import ERRORS, AllotError, BadInput, Unavailable
 from domain.money import plain, total
-from domain.people import RegisterPerson
+from domain.people import RegisterPerson, require_user_manager
 from domain.process import TURN_OF, RegisterPersonRequest, ScheduleView
 from domain.schedule import Schedule, schedule_stream
 from ledger.ledger import Ledger
@@ -32,7 +33,8 @@ class LedgerCommands:
     @activity.defn(name=ActivityName.RECORD)
     def record(self, request: RecordRequest) -> Outcome:
         with reported():
-            return self._ledger.record(request.command, origin_of_activity())
+            command = request.command.model_copy(update={"channel": door(request.command.channel)})
+            return self._ledger.record(command, origin_of_activity())
 
     @activity.defn(name=ActivityName.RECORD_REFUSAL)
     def record_refusal(self, request: RefusalRequest) -> Refused:
@@ -60,17 +62,19 @@ class LedgerCommands:
 
     @activity.defn(name=ActivityName.REGISTER_PERSON)
     def register_person(self, request: RegisterPersonRequest) -> Outcome:
-        """Adds the address first, because the event needs its id; the name is kept only when the command is allowed."""
-        people = self._ledger.people
+        """Adds the address first, because the event needs its id: where the actor may, or else it would stay behind.
+
+        The name is kept only when the command is allowed.
+        """
+        people, channel, email = self._ledger.people, door(request.channel), request.email.strip() or request.email
         with reported():
-            known = people.find(request.email) if "@" in request.email else None  # an id or `system` is no address
-            person_id = known or people.ensure(request.email, "")
-            command = RegisterPerson(
-                command_id=request.command_id, actor=request.actor, channel=request.channel, person=str(person_id)
-            )
+            may = refusal_beforehand(self._ledger, request.actor, channel, require_user_manager) is None
+            if may and ("@" not in email or people.find(email) is None):  # an id or `system` is no address
+                people.ensure(email, "")
+            command = RegisterPerson(command_id=request.command_id, actor=request.actor, channel=channel, person=email)
             outcome = self._ledger.record(command, origin_of_activity())
             if isinstance(outcome, Accepted) and request.name:
-                people.ensure(request.email, request.name)
+                people.ensure(email, request.name)
             return outcome
 
 

@@ -106,7 +106,7 @@ def _ours(report: str, database_url: str) -> dict[str, float]:
         wanted = CostSource(source=report, actor="system", channel=Channel.WORKFLOW)
 
         def work() -> None:
-            (delivery,) = find_deliveries(wanted, unheard)
+            (delivery,) = find_deliveries(wanted, unheard).deliveries
             result = imports.import_report(delivery)
             if (result.status, result.lines) != ("imported", generate_cur.LINES):
                 raise SystemExit(f"the import went wrong: {result}")

@@ -282,3 +282,4 @@ def measure() -> list[Row]:
             return rows(server.url())
         finally:
             server.stop()
+            server.remove()

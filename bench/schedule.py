@@ -71,6 +71,7 @@ def servers() -> Iterator[tuple[str, str]]:
         finally:
             temporal.stop()
             postgres.stop()
+            postgres.remove()
 
 
 async def _measure(database_url: str, address: str) -> list[Row]:

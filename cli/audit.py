@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import typer
 from rich.console import ConsoleRenderable
+from temporalio.envconfig import ClientConfig
 
 from cli import options
 from cli.output import moment, safe, show
@@ -16,7 +17,7 @@ from domain.errors import NotFound
 from views.models import AuditEntry
 from views.queries import AUDIT_ENTRIES_MAX
 
-NAMESPACE = "default"
+DEFAULT_NAMESPACE = "default"
 REASONS = ("reason", "note", "message")
 """Fields of facts that say why, in the order in which they are looked for."""
 SHOWN_ELSEWHERE = (*REASONS, "fact_name", "fact_version")
@@ -43,18 +44,26 @@ def audit(
             "a person by their address, a period as 2026-05.",
             code="UnknownSubject",
         )
-    ui_url = session.settings.temporal_ui_url
+    ui_url = f"{session.settings.temporal_ui_url.rstrip('/')}/namespaces/{quote(namespace(), safe='')}"
     events = [{**dict(entry), "run_url": run_url(ui_url, entry)} for entry in entries]
     data = {"subject": subject, "complete": len(entries) < AUDIT_ENTRIES_MAX, "events": events}
     show(data, as_json, lambda: [part for entry in entries for part in _told(entry, ui_url)])
 
 
 def run_url(ui_url: str, entry: AuditEntry) -> str:
-    """Where the Temporal UI shows the run that recorded the event; empty for what no process recorded."""
+    """Where the Temporal UI, at the address of our namespace, shows the run; empty for what no process recorded."""
     if not entry.workflow_id:
         return ""
-    parts = [quote(part, safe="") for part in (NAMESPACE, entry.workflow_id, entry.workflow_run_id)]
-    return f"{ui_url}/namespaces/{parts[0]}/workflows/{parts[1]}/{parts[2]}/history"
+    process, run = quote(entry.workflow_id, safe=""), quote(entry.workflow_run_id, safe="")
+    return f"{ui_url}/workflows/{process}/{run}/history"
+
+
+def namespace() -> str:
+    """Where the processes are, from the same place as the connection to Temporal takes it."""
+    try:
+        return ClientConfig.load_client_connect_config().get("namespace") or DEFAULT_NAMESPACE
+    except RuntimeError:  # whoever only reads need not have Temporal configured
+        return DEFAULT_NAMESPACE
 
 
 def _told(entry: AuditEntry, ui_url: str) -> list[ConsoleRenderable | str]:

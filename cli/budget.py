@@ -16,6 +16,8 @@ from cli.doors import run
 from cli.output import Column, console, print_whole, show, table
 from cli.session import Session
 from cli.works import Step, progress_shown, work
+from domain.budget_file import FILE_BYTES_MAX
+from domain.calendar import FISCAL_YEAR_MAX, FISCAL_YEAR_MIN
 from domain.errors import AllotError, BadInput, Unavailable, error_named
 from domain.process import (
     BudgetFile,
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from file_store import FileStore
 
 app = typer.Typer(no_args_is_help=True, help="Load the approved budget of a fiscal year.")
-FILE_BYTES_MAX = 100 * 1024 * 1024
 PROBLEMS_SHOWN_MAX = 20
 NAME_HINT = "Customer_2026_true_2026-01-01_false_Budget_v1.csv"
 
@@ -45,7 +46,8 @@ def load(
         Path, typer.Argument(metavar="FILE", help=f"CSV file, named like {NAME_HINT} unless flags are given.")
     ],
     year: Annotated[
-        int | None, typer.Option("--year", min=2000, max=2199, help="Fiscal year; starts the flags.")
+        int | None,
+        typer.Option("--year", min=FISCAL_YEAR_MIN, max=FISCAL_YEAR_MAX, help="Fiscal year; starts the flags."),
     ] = None,
     customer: Annotated[str, typer.Option(help="Label of the file.")] = "",
     is_new: Annotated[bool, typer.Option("--new/--change", help="The year's first load, or a change to it.")] = True,
@@ -106,7 +108,7 @@ def _load(session: Session, file: Path, terms: LoadTerms | None) -> BudgetLoadRe
 
 async def _watched(session: Session, request: BudgetFile, step: Step) -> BudgetLoadResult:
     process_id = budget_load_process_id(request.content_hash)
-    return await work(session, WorkflowName.BUDGET_LOAD, request, process_id, BudgetLoadResult, step, join=True)
+    return await work(session, WorkflowName.BUDGET_LOAD, request, process_id, BudgetLoadResult, step)
 
 
 def _store(session: Session) -> FileStore:

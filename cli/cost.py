@@ -25,6 +25,7 @@ from domain.process import (
     WorkflowName,
     cost_watch_process_id,
 )
+from views.models import tidy
 
 app = typer.Typer(no_args_is_help=True, help="Import actual spend from cost reports.")
 
@@ -48,10 +49,10 @@ def import_costs(
     with session.views() as views, progress_shown() as step:
         views.position()  # says at once where PostgreSQL is down
         process_id = cost_watch_process_id(request.source)
-        done = run(work(session, WorkflowName.COST_WATCH, request, process_id, CostWatchResult, step, join=False))
+        done = run(work(session, WorkflowName.COST_WATCH, request, process_id, CostWatchResult, step))
         if position := max((one.position for one in done.imports), default=0):
             wait_for_views(views, position, step, session.timeout_s)
-    if not done.imports:
+    if not done.imports and not done.problems:
         which = f" for {period}" if period else ""
         raise NotFound(
             f"There is no cost report{which} in {request.source}: a report is found by its manifest, a file named "
@@ -59,16 +60,24 @@ def import_costs(
             code="NoReport",
         )
     show(
-        {"source": request.source, "imports": [_data(one) for one in done.imports]},
+        {
+            "source": request.source,
+            "imports": [_data(one, session.currency) for one in done.imports],
+            "problems": [dict(problem) for problem in done.problems],
+        },
         as_json,
         lambda: _shown(session, done),
     )
-    refused = [one for one in done.imports if one.status == "refused"]
-    for one in refused[1:]:
-        note(f"{one.billing_period}: {one.message}", style="red")
-    if refused:
-        first = refused[0]
-        raise error_named(first.error, f"{first.billing_period}: {first.message}", first.code or None)
+    failed = [error_named(problem.error, problem.message, problem.code or None) for problem in done.problems]
+    failed += [
+        error_named(one.error, f"{one.billing_period}: {one.message}", one.code or None)
+        for one in done.imports
+        if one.status == "refused"
+    ]
+    for error in failed[1:]:
+        note(f"{error.code}: {error.message}", style="red")
+    if failed:
+        raise failed[0]
 
 
 def _whole(source: str) -> str:
@@ -83,7 +92,7 @@ def _month(text: str | None) -> Month | None:
         raise BadInput(f"--period {text}: {error}.") from None
 
 
-def _data(one: CostImportResult) -> dict[str, Any]:
+def _data(one: CostImportResult, currency: str) -> dict[str, Any]:
     return {
         "billing_period": one.billing_period,
         "report_version": one.report_version,
@@ -91,7 +100,7 @@ def _data(one: CostImportResult) -> dict[str, Any]:
         "message": one.message,
         "lines": one.lines,
         "rows": one.rows,
-        "totals": one.totals,
+        "totals": {charge_type: tidy(Decimal(amount), currency) for charge_type, amount in one.totals.items()},
         "position": one.position,
         "error": one.error,
         "code": one.code,
@@ -111,4 +120,4 @@ def _shown(session: Session, done: CostWatchResult) -> list[ConsoleRenderable | 
         )
         for one in done.imports
     ]
-    return [table("Cost reports", columns, rows)]
+    return [table("Cost reports", columns, rows)] if rows else []

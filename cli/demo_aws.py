@@ -81,7 +81,9 @@ def _put_reports(company: Company, new_ids: Mapping[str, str]) -> None:
     s3 = boto3.client("s3")
     s3.create_bucket(Bucket=company.replica_bucket)
     s3.put_bucket_versioning(Bucket=company.replica_bucket, VersioningConfiguration={"Status": "Enabled"})
-    files = [file for file in sorted(REPORTS.rglob("*")) if file.is_file()]
+    months = [period.replace("-", "") for period in company.billing_periods]
+    periods = [folder for folder in sorted(REPORTS.glob("*/*")) if folder.name[: len("YYYYMM")] in months]
+    files = [file for folder in periods for file in sorted(folder.rglob("*")) if file.is_file()]
     for file in sorted(files, key=lambda file: file.suffix == ".json"):
         key = f"{company.prefix}/{file.relative_to(REPORTS).as_posix()}"
         s3.put_object(Bucket=company.replica_bucket, Key=key, Body=_rewritten(file, company, new_ids))

@@ -30,6 +30,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from cli.session import Session
 from domain.decision import Accepted, Refused
 from domain.errors import AllotError, BadInput, Unavailable, error_named
+from domain.model import Model
 from domain.process import (
     TASK_QUEUE,
     DirectCommand,
@@ -57,7 +58,11 @@ CLOSED_MEANWHILE_MAX = 5
 """Times that an update is sent again because its process ended while it was under way."""
 UNTOUCHED_EVENTS = 2
 """Started, and its first task waits: what the history of a process holds before any worker has seen it."""
-UPDATE_HASH_CHARS = 16
+OWN_HASH_CHARS = 16
+NO_ANSWER = "NoAnswer"
+"""Code of the error of a process that goes on without us."""
+MISFIT = frozenset({"RuntimeError", "ValidationError"})
+"""Types of the SDK's failures where a message did not fit the process."""
 NOT_ANSWERING = frozenset({RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED})
 
 
@@ -112,7 +117,7 @@ async def decide(session: Session, command: AnyCommand) -> Accepted:
         handle = await client.start_workflow(
             WorkflowName.DIRECT_DECISION,
             DirectCommand(command=command),
-            id=direct_decision_process_id(command.command_id),
+            id=_own(direct_decision_process_id(command.command_id), command),
             task_queue=TASK_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
@@ -129,7 +134,7 @@ async def register_person(session: Session, request: RegisterPersonRequest) -> A
         handle = await client.start_workflow(
             WorkflowName.PERSON_REGISTRATION,
             request,
-            id=person_registration_process_id(request.command_id),
+            id=_own(person_registration_process_id(request.command_id), request),
             task_queue=TASK_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
@@ -174,17 +179,17 @@ async def _update(
         update,
         command,
         start_workflow_operation=start,
-        id=_update_id(command),
+        id=_own(str(command.command_id), command),
         result_type=Accepted | Refused,  # type: ignore[arg-type]  # as above
         rpc_timeout=timedelta(seconds=session.timeout_s),
     )
     return accepted(await answered(answer, session, client.get_workflow_handle(process_id)))
 
 
-def _update_id(command: ScheduleCommand) -> str:
-    """The same for the same command, so that Temporal answers a repetition; another one for another command with the
-    same id, so that the ledger is asked and says what is wrong."""
-    return f"{command.command_id}/{sha256(command.model_dump_json().encode()).hexdigest()[:UPDATE_HASH_CHARS]}"
+def _own(name: str, message: Model) -> str:
+    """The same id for the same message, so that Temporal answers a repetition; another one for another message with the
+    same command id, so that the ledger is asked and says what is wrong."""
+    return f"{name}/{sha256(message.model_dump_json().encode()).hexdigest()[:OWN_HASH_CHARS]}"
 
 
 async def answered[T](answer: Awaitable[T], session: Session, handle: WorkflowHandle[Any, Any]) -> T:
@@ -214,7 +219,7 @@ def as_our_error(error: BaseException) -> AllotError:
     while isinstance(cause, ActivityError | WorkflowFailureError | WorkflowUpdateFailedError):
         cause = cause.__cause__
     if isinstance(cause, ApplicationError):
-        if cause.type == "RuntimeError":  # from the SDK: the message did not fit the process
+        if cause.type in MISFIT:
             return BadInput(f"The process could not read this command ({cause.message}): update allot and its worker.")
         return error_named(cause.type or "", cause.message, _code_of(cause))
     if isinstance(cause, CancelledError):
@@ -235,7 +240,7 @@ async def _no_answer(session: Session, handle: WorkflowHandle[Any, Any]) -> Unav
         f"No answer within {session.timeout_s:g} s{await why_waiting(handle)}. It is not known yet whether the command "
         f"is carried out; repeat it with --command-id {session.command_id}, which does it once at most, "
         f"or look at the process {handle.id} at {session.settings.temporal_ui_url}.",
-        code="NoAnswer",
+        code=NO_ANSWER,
     )
 
 

@@ -47,7 +47,8 @@ def exit_code_of(error: BaseException) -> int:
 def wrong_fields(error: ValidationError) -> str:
     """A value on the command line that no command may hold, by its name."""
     problems = [
-        f"{'.'.join(str(part) for part in problem['loc']).replace('_', '-') or 'the command'}: {problem['msg']}"
+        f"{'.'.join(str(part) for part in problem['loc']).replace('_', '-') or 'the command'}: "
+        f"{problem['msg'].removeprefix('Value error, ')}"
         for problem in error.errors(include_input=False, include_url=False)
     ]
     return "; ".join(problems) + "."

@@ -7,6 +7,8 @@ from uuid import UUID
 
 import typer
 
+from domain.calendar import FISCAL_YEAR_MAX, FISCAL_YEAR_MIN
+
 ANSWER_WITHIN_S = 10.0
 """How long a person waits for the answer to a decision; nothing is lost when it comes later."""
 ANSWER_WITHIN_MAX_S = 3_600.0
@@ -47,8 +49,8 @@ Year = Annotated[
     typer.Option(
         "--year",
         metavar="YEAR",
-        min=2000,
-        max=2199,
+        min=FISCAL_YEAR_MIN,
+        max=FISCAL_YEAR_MAX,
         help="Fiscal year, named by the year it ends in; default: this one.",
     ),
 ]

@@ -28,7 +28,7 @@ def sync(as_json: options.Json = False, timeout_s: options.WorkWithin = options.
         views.position()  # says at once where PostgreSQL is down
         step("Reading AWS Organizations", 0, 0)
         request, process_id = SyncRequest(), ORGANIZATION_SYNC_PROCESS_ID
-        result = run(work(session, WorkflowName.ORGANIZATION_SYNC, request, process_id, SyncResult, step, join=False))
+        result = run(work(session, WorkflowName.ORGANIZATION_SYNC, request, process_id, SyncResult, step))
         if result.position:
             wait_for_views(views, result.position, step, session.timeout_s)
     data = {

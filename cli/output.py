@@ -24,7 +24,7 @@ from rich.table import Table
 from rich.text import Text
 
 from domain.model import TextValue
-from domain.money import EXACT, decimals_of, plain
+from domain.money import decimals_of, plain
 
 PIPE_COLUMNS = 200
 """Width where nobody has a terminal: tables go to a file or another program and are not cut."""
@@ -157,12 +157,15 @@ def note(text: str, style: str = "") -> None:
 
 
 def plain_data(value: Any) -> Any:
-    """As JSON: amounts as text with all digits, times in ISO 8601, and whatever has a text form by that."""
+    """As JSON: amounts as text with all digits that the views give them, `26000.00` and not `26000`.
+
+    Times are in ISO 8601, and whatever has a text form is written by that.
+    """
     match value:
         case None | bool() | int():
             return value
         case Decimal():
-            return plain(value.normalize(EXACT))
+            return plain(value)
         case Enum():
             return value.value
         case str():

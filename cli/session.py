@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 from pydantic import ValidationError
-from views.queries import Views
 
 from cli.options import ANSWER_WITHIN_S
 from domain.calendar import Month
@@ -17,6 +16,7 @@ from domain.decision import PERSON_REFERENCE_CHARS_MAX, SYSTEM
 from domain.errors import BadInput
 from domain.hierarchy import PRODUCT_LEVEL, NodePath
 from settings import Settings
+from views.queries import Views
 
 
 def read_settings() -> Settings:

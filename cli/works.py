@@ -16,10 +16,10 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
-from cli.doors import UNTOUCHED_EVENTS, as_our_error, temporal, why_waiting
+from cli.doors import NO_ANSWER, UNTOUCHED_EVENTS, as_our_error, temporal, why_waiting
 from cli.output import console, note, safe
 from cli.session import Session
-from domain.errors import Unavailable
+from domain.errors import AllotError, Unavailable
 from domain.model import Model
 from domain.process import TASK_QUEUE, WorkflowName
 
@@ -35,9 +35,12 @@ type Step = Callable[[str, int, int], None]
 
 
 async def work[T](
-    session: Session, name: WorkflowName, request: Model, process_id: str, result: type[T], step: Step, *, join: bool
+    session: Session, name: WorkflowName, request: Model, process_id: str, result: type[T], step: Step
 ) -> T:
-    """Runs a process and returns its result. With `join`, a run under way answers us; else ours comes after it."""
+    """Runs a process and returns its result.
+
+    A run under way is waited for, but never answers us: it may be of somebody with other rights, or with other words.
+    """
     async with temporal(session) as client:
         for _ in range(TURNS_MAX):
             try:
@@ -46,18 +49,27 @@ async def work[T](
                     request,
                     id=process_id,
                     task_queue=TASK_QUEUE,
-                    id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING if join else WorkflowIDConflictPolicy.FAIL,
+                    id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
                     id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                     result_type=result,
                     rpc_timeout=timedelta(seconds=TAKEN_UP_WITHIN_S),
                 )
             except WorkflowAlreadyStartedError:
                 note(f"{process_id} is under way already; waiting for it to end.")
-                await _watched(session, client, client.get_workflow_handle(process_id), step)
+                await _ended(session, client, client.get_workflow_handle(process_id), step)
                 continue
             found: T = await _watched(session, client, handle, step)
             return found
     raise Unavailable(f"Somebody else keeps starting {process_id}: try again later.")
+
+
+async def _ended(session: Session, client: Client, handle: WorkflowHandle[Any, Any], step: Step) -> None:
+    """Waits for somebody else's run; what became of it is not ours to tell."""
+    try:
+        await _watched(session, client, handle, step)
+    except AllotError as error:
+        if error.code == NO_ANSWER:
+            raise
 
 
 async def _watched(session: Session, client: Client, handle: WorkflowHandle[Any, Any], step: Step) -> Any:
@@ -108,7 +120,7 @@ async def _still_going(session: Session, handle: WorkflowHandle[Any, Any], waite
     return Unavailable(
         f"{handle.id} is not done after {waited_s:.0f} s{await why_waiting(handle)}. It is kept and goes on without "
         f"us: watch it at {session.settings.temporal_ui_url}, or give the same command again to wait for it.",
-        code="NoAnswer",
+        code=NO_ANSWER,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from domain.budget import BudgetLine, line_stream
-from domain.calendar import Month, starts_spend_period
+from domain.calendar import Day, Month, starts_spend_period
 from domain.decision import (
     Command,
     Context,
@@ -170,7 +170,7 @@ class AllocateAccount(Command):
     account_id: AccountId
     account_type: AccountType
     shares: Annotated[tuple[Share, ...], Field(min_length=1, max_length=SHARES_MAX)]
-    effective_on: date | None = None
+    effective_on: Day | None = None
     """Default for a first allocation: the vending date or the 1st of the previous month, whichever is later."""
     note: NoteText = ""
 

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from domain.calendar import Month
 from domain.decision import (
+    Actor,
     Command,
     Context,
     Decision,
@@ -141,7 +142,7 @@ class LoadBudget(Command):
 
 
 def decide_load(states: States, command: LoadBudget, context: Context) -> Decision:
-    require(context.actor, "load a budget", NodePath.ROOT, Persona.FINANCIAL_ADMIN, Persona.VENDOR_MANAGER)
+    require_loader(context.actor)
     book: Book = states[book_stream(command.fiscal_year)]
     if command.content_hash in book.loaded:
         return Decision(message=f"These bytes were loaded for {command.fiscal_year} already; nothing changed.")
@@ -161,6 +162,11 @@ def decide_load(states: States, command: LoadBudget, context: Context) -> Decisi
         [Event(book_stream(command.fiscal_year), _loaded(command, context)), *_lines(command, context)],
         f"Loaded {len(command.rows):,} products for {command.fiscal_year}.",
     )
+
+
+def require_loader(actor: Actor) -> None:
+    """Raises Forbidden for whoever may not load budgets."""
+    require(actor, "load a budget", NodePath.ROOT, Persona.FINANCIAL_ADMIN, Persona.VENDOR_MANAGER)
 
 
 def _loaded(command: LoadBudget, context: Context) -> BudgetLoaded:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from datetime import date
 
-from domain.calendar import YEAR_MAX, YEAR_MIN, FiscalCalendar, Month
+from domain.calendar import FISCAL_YEAR_MAX, FISCAL_YEAR_MIN, YEAR_MAX, YEAR_MIN, FiscalCalendar, Month
 from domain.errors import BadInput
 from domain.hierarchy import node_name_problem
 from domain.process import FILE_NAME_CHARS_MAX, LoadTerms
@@ -107,10 +107,9 @@ def _text_problem(part: str, text: str) -> str | None:
 
 
 def _year_problem(text: str) -> str | None:
-    # The years before and after must exist too, because a fiscal year may begin in the one and end in the other.
-    if _YEAR.fullmatch(text) and YEAR_MIN < int(text) < YEAR_MAX:
+    if _YEAR.fullmatch(text) and FISCAL_YEAR_MIN <= int(text) <= FISCAL_YEAR_MAX:
         return None
-    return f"year is {text!r}; write a year from {YEAR_MIN + 1} to {YEAR_MAX - 1}"
+    return f"year is {text!r}; write a year from {FISCAL_YEAR_MIN} to {FISCAL_YEAR_MAX}"
 
 
 def _flag_problem(part: str, text: str) -> str | None:

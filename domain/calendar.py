@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Self
+from typing import Annotated, Self
+
+from pydantic import Field
 
 from domain.model import TextValue
 
 MONTHS_OF_YEAR = 12
 YEAR_MIN, YEAR_MAX = 2000, 2199
+FISCAL_YEAR_MIN, FISCAL_YEAR_MAX = YEAR_MIN + 1, YEAR_MAX - 1
+"""A fiscal year may begin in the year before the one it is named after, and its neighbours are asked for, too."""
+Day = Annotated[date, Field(ge=date(YEAR_MIN, 1, 1), le=date(YEAR_MAX, 12, 31))]
+"""A day whose month exists here."""
 _MONTH = re.compile(r"(\d{4})-(0[1-9]|1[0-2])", re.ASCII)
 _SUNDAY = 6
 
@@ -47,7 +54,7 @@ class Month(TextValue):
 
     @property
     def last_day(self) -> date:
-        return self.plus(1).first_day - timedelta(days=1)
+        return self.first_day.replace(day=monthrange(self.year, self.month)[1])
 
     def __str__(self) -> str:
         return f"{self.year:04d}-{self.month:02d}"

@@ -14,6 +14,7 @@ from pydantic import Field
 from domain.account import ORGANIZATION_STREAM, AwsOrganization
 from domain.calendar import Month
 from domain.decision import (
+    Actor,
     Command,
     Context,
     Decision,
@@ -107,7 +108,7 @@ class ImportPeriod(Command):
 
 
 def decide_import(states: States, command: ImportPeriod, context: Context) -> Decision:
-    require(context.actor, "import a cost report", NodePath.ROOT, Persona.FINANCIAL_ADMIN, Persona.CLOUD_ENGINEER)
+    require_importer(context.actor)
     period: CostPeriod = states[command.subject]
     if command.report.version in period.imported:
         return Decision(message=f"Version {command.report.version} was imported already; nothing changed.")
@@ -121,6 +122,11 @@ def decide_import(states: States, command: ImportPeriod, context: Context) -> De
             code="NotReconciled",
         )
     return Decision([Event(command.subject, _imported(command, context))], _summary(command, context))
+
+
+def require_importer(actor: Actor) -> None:
+    """Raises Forbidden for whoever may not import cost reports."""
+    require(actor, "import a cost report", NodePath.ROOT, Persona.FINANCIAL_ADMIN, Persona.CLOUD_ENGINEER)
 
 
 def check_currency(currencies: Sequence[str], expected: str) -> None:

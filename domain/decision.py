@@ -8,6 +8,7 @@ rule      which streams a command's decision reads, and the pure function that d
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -15,7 +16,7 @@ from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, NewType
 from uuid import UUID, uuid5
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from domain.calendar import FiscalCalendar, Month
 from domain.errors import NotFound
@@ -36,7 +37,23 @@ SYSTEM = "system"
 """The actor of what Allot does on its own: imports, synchronisation, set-up. Never accepted from outside."""
 SYSTEM_ID = PersonId(uuid5(NAMESPACE, "person/system"))
 
-NoteText = Annotated[str, Field(max_length=NOTE_CHARS_MAX)]
+
+def plain_text(text: str) -> str:
+    """Raises ValueError for control characters, which steer terminals or cannot be stored; lines may be broken."""
+    if not text.isprintable() and any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\t\r\n" for c in text):
+        raise ValueError("a text must not hold control characters: remove them")
+    return text
+
+
+def plain_line(text: str) -> str:
+    """Raises ValueError for control characters and line breaks."""
+    if not text.isprintable() and any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in text):
+        raise ValueError("a name must be on one line, without control characters")
+    return text
+
+
+NoteText = Annotated[str, Field(max_length=NOTE_CHARS_MAX), AfterValidator(plain_text)]
+LineText = Annotated[str, AfterValidator(plain_line)]
 PersonReference = Annotated[str, Field(min_length=1, max_length=PERSON_REFERENCE_CHARS_MAX)]
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, Self
 
-from domain.model import TextValue
+from domain.model import TEXTS_REMEMBERED_MAX, TextValue
 
 PRODUCT_LEVEL = 4
 PORTFOLIO_LEVEL = 3
@@ -68,7 +69,7 @@ class NodePath(TextValue):
         return other.parts[: self.level] == self.parts
 
     def __str__(self) -> str:
-        return "/".join(_escape(part) for part in self.parts) or "/"
+        return _joined(self.parts)
 
 
 NodePath.ROOT = NodePath(())
@@ -86,6 +87,11 @@ def node_name_problem(name: str) -> str | None:
     ):
         return "has a control character or line break in its name"
     return None
+
+
+@lru_cache(TEXTS_REMEMBERED_MAX)
+def _joined(parts: tuple[str, ...]) -> str:
+    return "/".join(_escape(part) for part in parts) or "/"
 
 
 def _escape(part: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
@@ -18,6 +19,10 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
 
+TEXTS_REMEMBERED_MAX = 20_000
+"""Texts of each kind of value that were read already; a subject's events name the same few over and over."""
+
+
 class TextValue:
     """A value with one text form, in which it is stored, sent and typed: `parse(str(value)) == value`."""
 
@@ -31,7 +36,8 @@ class TextValue:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        from_text = core_schema.no_info_after_validator_function(cls.parse, core_schema.str_schema())
+        parse = lru_cache(TEXTS_REMEMBERED_MAX)(cls.parse)  # values are frozen, so they can be shared
+        from_text = core_schema.no_info_after_validator_function(parse, core_schema.str_schema())
         return core_schema.json_or_python_schema(
             json_schema=from_text,
             python_schema=core_schema.union_schema([core_schema.is_instance_schema(cls), from_text]),

@@ -58,9 +58,12 @@ def plain(amount: Decimal) -> str:
     return format(amount, "f")
 
 
+_READABLE = str | int | Decimal
+
+
 def exact(value: Any) -> Decimal:
     """Reads an amount from text or a whole number; a float has already lost what was meant."""
-    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+    if isinstance(value, bool) or not isinstance(value, _READABLE):
         raise ValueError("an amount must be text such as '1234.50' or a whole number, never a float")
     try:
         amount = Decimal(value)
@@ -68,7 +71,8 @@ def exact(value: Any) -> Decimal:
         raise ValueError("an amount must be a decimal number such as 1234.50") from None
     if not amount.is_finite():
         raise ValueError("an amount must be finite")
-    if len(amount.as_tuple().digits) > AMOUNT_DIGITS_MAX or abs(amount.adjusted()) > AMOUNT_DIGITS_MAX:
+    short = isinstance(value, str) and len(value) <= AMOUNT_DIGITS_MAX  # then its digits need not be counted
+    if (not short and len(amount.as_tuple().digits) > AMOUNT_DIGITS_MAX) or abs(amount.adjusted()) > AMOUNT_DIGITS_MAX:
         raise ValueError(f"an amount has at most {AMOUNT_DIGITS_MAX} digits")
     return amount
 

@@ -107,7 +107,7 @@ class GrantPersona(Command):
 
 
 def decide_register(states: States, command: RegisterPerson, context: Context) -> Decision:
-    require(context.actor, "manage users", NodePath.ROOT, Persona.FINANCIAL_ADMIN, Persona.CLOUD_ENGINEER)
+    require_user_manager(context.actor)
     person_id = context.person(command.person)
     stream = person_stream(person_id)
     if states[stream].registered:
@@ -147,7 +147,10 @@ def _same_parent(person: Person, command: GrantPersona) -> None:
 
 
 def _reads(command: RegisterPerson | GrantPersona, context: Context) -> Sequence[Stream]:
-    return (person_stream(context.person(command.person)),)
+    """Somebody unknown is left to the decision, which asks for the actor's rights first: nobody else may learn who is
+    in the directory."""
+    person_id = context.people.get(command.person)
+    return (person_stream(person_id),) if person_id else ()
 
 
 RULES: dict[type[Command], Rule] = {
@@ -169,6 +172,11 @@ def require(actor: Actor, action: str, node: NodePath, *personas: Persona) -> No
         raise Forbidden(
             f"To {action} on {node} one must be {needed} there; ask a Financial Admin for a grant.", code="NotGranted"
         )
+
+
+def require_user_manager(actor: Actor) -> None:
+    """Raises Forbidden for whoever may not add people."""
+    require(actor, "manage users", NodePath.ROOT, Persona.FINANCIAL_ADMIN, Persona.CLOUD_ENGINEER)
 
 
 def require_somebody_else(actor: Actor, submitted_by: PersonId) -> None:

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from domain.calendar import Month
 from domain.cost import ReportVersion
-from domain.decision import Channel, Persona, PersonReference
+from domain.decision import Channel, LineText, Persona, PersonReference
 from domain.hierarchy import NodePath
 from domain.model import Model
 from domain.registry import AnyCommand
@@ -79,7 +79,7 @@ class BudgetFile(Model):
     channel: Channel = Channel.CLI
     content_hash: str
     """SHA-256 of the bytes; also the name of the file in the store."""
-    file_name: Annotated[str, Field(max_length=FILE_NAME_CHARS_MAX)]
+    file_name: Annotated[LineText, Field(max_length=FILE_NAME_CHARS_MAX)]
     """Says how the file is to be understood, unless the terms below are given."""
     terms: LoadTerms | None = None
 
@@ -117,7 +117,7 @@ class BudgetLoadResult(Model):
 class CostSource(Model):
     """Starts CostWatch: a folder or `s3://bucket/prefix` that holds the deliveries of one cost report."""
 
-    source: Annotated[str, Field(min_length=1, max_length=SOURCE_CHARS_MAX)]
+    source: Annotated[LineText, Field(min_length=1, max_length=SOURCE_CHARS_MAX)]
     actor: PersonReference
     channel: Channel = Channel.CLI
     billing_period: Month | None = None
@@ -153,8 +153,19 @@ class CostImportResult(Model):
     code: str = ""
 
 
+class ManifestProblem(Model):
+    """A delivery that could not even be looked at, because its manifest is damaged."""
+
+    manifest: str
+    message: str
+    error: str
+    """Class name in the error tree."""
+    code: str = ""
+
+
 class CostWatchResult(Model):
     imports: tuple[CostImportResult, ...] = ()
+    problems: tuple[ManifestProblem, ...] = ()
 
 
 class SyncRequest(Model):
@@ -183,7 +194,7 @@ class RegisterPersonRequest(Model):
     actor: PersonReference
     channel: Channel = Channel.CLI
     email: PersonReference
-    name: Annotated[str, Field(max_length=PERSON_NAME_CHARS_MAX)] = ""
+    name: Annotated[LineText, Field(max_length=PERSON_NAME_CHARS_MAX)] = ""
 
 
 class ScheduleView(Model):

@@ -18,10 +18,10 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from domain.budget import BudgetLine, line_stream
-from domain.calendar import MONTHS_OF_YEAR, YEAR_MAX, YEAR_MIN, Month
+from domain.calendar import FISCAL_YEAR_MAX, FISCAL_YEAR_MIN, MONTHS_OF_YEAR, Month
 from domain.decision import (
     NOTE_CHARS_MAX,
     Command,
@@ -35,14 +35,19 @@ from domain.decision import (
     Rule,
     States,
     Stream,
+    plain_text,
 )
 from domain.errors import NotFound, Refusal, StaleVersion
 from domain.hierarchy import NodePath
 from domain.money import Amount, Money, decimals_of, fits_currency, total
 from domain.people import require, require_somebody_else
 
-FiscalYear = Annotated[int, Field(ge=YEAR_MIN, le=YEAR_MAX)]
-Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=NOTE_CHARS_MAX)]
+FiscalYear = Annotated[int, Field(ge=FISCAL_YEAR_MIN, le=FISCAL_YEAR_MAX)]
+Reason = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=NOTE_CHARS_MAX),
+    AfterValidator(plain_text),
+]
 
 
 class State(StrEnum):

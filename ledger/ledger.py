@@ -1,7 +1,8 @@
 """Records each command once, however often and from wherever it is delivered; reads streams; follows the log.
 
 A command takes two round trips: one reads the streams of its decision together with its receipt, one appends its events
-and its receipt. Both may be repeated, so a lost reply is answered by trying again.
+and its receipt. Where all these streams are remembered, the command is decided from memory and one round trip does it:
+the append first confirms that no stream has moved. All may be repeated, so a lost reply is answered by trying again.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import NamedTuple, Self
 from uuid import UUID
 
 import psycopg
+from eventsourcing.persistence import StoredEvent
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
@@ -91,6 +93,12 @@ class _Answer(NamedTuple):
     versions: Mapping[Stream, int]
     outcome: Accepted | Refused
     actor: PersonId
+    situation: Situation
+    """What it was decided on; empty for what was refused before anything was read."""
+
+
+_Read = Callable[[Sequence[Stream], UUID], Situation | None]
+_NOTHING_READ = Situation({})
 
 
 class Ledger:
@@ -136,15 +144,19 @@ class Ledger:
         """Decides a command; the outcome of the first time, if it has been decided before."""
         content = _content(command)
         sent = _Sent(command, sha256(content).digest(), origin, not has_nul(content))
+        if outcome := self._from_memory(sent):
+            return outcome
         unread: frozenset[Stream] = frozenset()
         for attempt in range(ATTEMPTS_MAX):
             if attempt:
                 sleep(PAUSE_S * 2 * random() * 2 ** min(attempt - 1, PAUSE_DOUBLINGS_MAX))  # noqa: S311 - no secret
-            answer = self._decide(sent, self._clock(), unread)
+            answer = self._decide(sent, self._states.read, unread)
+            assert answer is not None  # everything was read
             if isinstance(answer, Known):
                 return _outcome_of(answer, sent.hash, command.command_id)
+            stored, receipt = self._to_record(answer, sent)
             try:
-                return self._append(answer, sent)
+                return self._appended(answer, stored, receipt, self._recorder.append(stored, receipt))
             except _CONFLICTS:
                 unread = frozenset(event.stream for event in answer.events) - set(answer.versions)
         if known := self._states.read((), command.command_id).known:  # another delivery of it was luckier
@@ -170,9 +182,12 @@ class Ledger:
         actor = self.people.find(actor_reference)
         if actor is None or (actor == SYSTEM_ID and channel not in INTERNAL_CHANNELS):
             actor = UNKNOWN_ID
+        answer = _Answer([event], {}, outcome, actor, _NOTHING_READ)
         envelope = Envelope(self._clock(), actor, channel, command_id, origin)
+        stored = self._mapper.to_stored([event], {}, envelope)
+        receipt = _receipt(outcome, envelope, digest)
         try:
-            recorded = self._write([event], {}, outcome, envelope, digest)
+            recorded = self._appended(answer, stored, receipt, self._recorder.append(stored, receipt))
         except _CONFLICTS:
             raise _contention(event.stream, command_id) from None
         assert isinstance(recorded, Refused)  # the hash is of no command
@@ -198,16 +213,35 @@ class Ledger:
 
     # How it is done
 
-    def _decide(self, sent: _Sent, now: datetime, unread: frozenset[Stream]) -> _Answer | Known:
+    def _from_memory(self, sent: _Sent) -> Accepted | Refused | None:
+        """Decides on what is remembered; None, and nothing recorded, where that is too little or not so any more."""
+        try:
+            answer = self._decide(sent, self._states.recall)
+        except AllotError:  # to be raised, if at all, by a decision on what is read
+            return None
+        if not isinstance(answer, _Answer) or not answer.situation.folded:
+            return None
+        stored, receipt = self._to_record(answer, sent)
+        try:
+            appended = self._recorder.append_confirmed(stored, receipt, answer.situation.ends)
+        except _CONFLICTS:
+            return None
+        return None if appended is None else self._appended(answer, stored, receipt, appended)
+
+    def _decide(self, sent: _Sent, read: _Read, unread: frozenset[Stream] = frozenset()) -> _Answer | Known | None:
+        """None where `read` does not know the streams."""
+        situation = _NOTHING_READ
         command = sent.command
         people = self.people.find_all({command.actor, *command.people()})
         actor_id = people.get(command.actor)
         try:
-            context = Context(now, self._admit(sent, actor_id), self._organization, people)
+            context = Context(self._clock(), self._admit(sent, actor_id), self._organization, people)
             grants = person_stream(context.actor.person_id)
             rule = self._registry.rules[type(command)]
             streams = tuple(dict.fromkeys((*rule.reads(command, context), grants)))
-            situation = self._states.read(streams, command.command_id)
+            if (found := read(streams, command.command_id)) is None:
+                return None
+            situation = found
             if situation.known:
                 return situation.known
             states = situation.states
@@ -215,7 +249,7 @@ class Ledger:
             decision = rule.decide(states, command, replace(context, actor=actor))
             self._require_new(unread)
         except Refusal as refusal:
-            return _refused(command, refusal, _attributable(command, actor_id))
+            return _refused(command, refusal, _attributable(command, actor_id), situation)
         return _accepted(command, decision, situation, actor.person_id)
 
     def _admit(self, sent: _Sent, actor_id: PersonId | None) -> Actor:
@@ -247,25 +281,24 @@ class Ledger:
             stream = next(stream for stream in unread if stream.id == rows[0].stream_id)
             raise Refusal(f"There is a {stream} already, and this command would create it.", code="AlreadyExists")
 
-    def _append(self, answer: _Answer, sent: _Sent) -> Accepted | Refused:
+    def _to_record(self, answer: _Answer, sent: _Sent) -> tuple[list[StoredEvent], Receipt]:
         command = sent.command
         envelope = Envelope(self._clock(), answer.actor, command.channel, command.command_id, sent.origin)
-        return self._write(answer.events, answer.versions, answer.outcome, envelope, sent.hash)
+        stored = self._mapper.to_stored(answer.events, answer.versions, envelope)
+        return stored, _receipt(answer.outcome, envelope, sent.hash)
 
-    def _write(
-        self,
-        events: Sequence[Event],
-        versions: Mapping[Stream, int],
-        outcome: Accepted | Refused,
-        envelope: Envelope,
-        digest: bytes,
+    def _appended(
+        self, answer: _Answer, stored: Sequence[StoredEvent], receipt: Receipt, appended: Sequence[int] | Known
     ) -> Accepted | Refused:
-        stored = self._mapper.to_stored(events, versions, envelope)
-        receipt = Receipt(envelope.command_id, digest, outcome.model_dump_json(), envelope.recorded_at)
-        appended = self._recorder.append(stored, receipt)
+        """The outcome with its place in the log; or that of the first time."""
         if isinstance(appended, Known):
-            return _outcome_of(appended, digest, envelope.command_id)
-        return outcome.model_copy(update={"position": appended[-1]}) if appended else outcome
+            return _outcome_of(appended, receipt.command_hash, receipt.command_id)
+        self._states.advance(answer.events, stored, appended)
+        return answer.outcome.model_copy(update={"position": appended[-1]}) if appended else answer.outcome
+
+
+def _receipt(outcome: Accepted | Refused, envelope: Envelope, digest: bytes) -> Receipt:
+    return Receipt(envelope.command_id, digest, outcome.model_dump_json(), envelope.recorded_at)
 
 
 def command_hash(command: Command) -> bytes:
@@ -304,13 +337,13 @@ def _accepted(command: Command, decision: Decision, situation: Situation, actor:
         position=0 if decision.events else situation.position(subject),
         version=versions.get(subject, 0) + moved,
     )
-    return _Answer(decision.events, versions, outcome, actor)
+    return _Answer(decision.events, versions, outcome, actor, situation)
 
 
-def _refused(command: Command, error: Refusal, actor: PersonId) -> _Answer:
+def _refused(command: Command, error: Refusal, actor: PersonId, situation: Situation) -> _Answer:
     references = (command.actor, *command.people())
     fact, outcome = _refusal(str(command.subject), command.kind, error, references)
-    return _Answer([Event(refusal_stream(command.command_id), fact)], {}, outcome, actor)
+    return _Answer([Event(refusal_stream(command.command_id), fact)], {}, outcome, actor, situation)
 
 
 def _refusal(

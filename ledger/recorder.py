@@ -33,6 +33,17 @@ FOLLOW_EVENTS_MAX = 10_000
 _APPEND = """
 SELECT positions, known_hash, known_answer FROM
 ledger_append(%b::uuid, %b::bytea, %b::text, %b::timestamptz, %b::uuid[], %b::bigint[], %b::text[], %b::bytea[])"""
+# The same, provided that these streams still end where the decision saw them end; else no row, and nothing is done. The
+# function takes the command from the confirmation, so that it cannot be called before there is one.
+_APPEND_CONFIRMED = """
+SELECT positions, known_hash, known_answer FROM (
+    SELECT %b::uuid AS command FROM unnest(%b::uuid[], %b::bigint[], %b::bigint[]) AS seen (id, version, position)
+    JOIN ledger_events ON originator_id = seen.id AND originator_version >= seen.version
+    HAVING count(*) = %b::bigint AND bool_and(originator_version = seen.version AND notification_id = seen.position)
+) AS confirmed,
+ledger_append(
+    confirmed.command, %b::bytea, %b::text, %b::timestamptz, %b::uuid[], %b::bigint[], %b::text[], %b::bytea[]
+)"""
 _HEAD = "SELECT max(notification_id) FROM ledger_events"
 _SETTLED_HEAD = "SELECT ledger_settled_head(%b::int)"
 _FOLLOW = """
@@ -83,6 +94,14 @@ class Known(NamedTuple):
     answer: str
 
 
+class StreamEnd(NamedTuple):
+    """The last event of a stream: version, and place in the log."""
+
+    stream_id: UUID
+    version: int
+    position: int
+
+
 class LedgerDatastore(PostgresDatastore):
     """What the library's recorder asks of a datastore. The tables exist (CREATE_TABLE=no, always), composite types are
     not used, and its own pool is never opened."""
@@ -118,6 +137,18 @@ class LedgerRecorder(PostgresApplicationRecorder):
         if known_hash is not None:
             return Known(known_hash, known_answer)
         return list(positions)
+
+    def append_confirmed(
+        self, events: Sequence[StoredEvent], receipt: Receipt, seen: Sequence[StreamEnd]
+    ) -> Sequence[int] | Known | None:
+        """The same, or None and nothing recorded where one of these streams (at least one) does not end there now."""
+        ids, versions, positions = zip(*seen, strict=True)
+        confirmation = (receipt.command_id, Uuids(ids), Bigints(versions), Bigints(positions), len(seen))
+        parameters = (*confirmation, *receipt[1:], *_columns(events))
+        rows = self._connections.query(_APPEND_CONFIRMED, parameters, bulk=len(events) >= BULK_EVENTS_MIN)
+        for positions_now, known_hash, known_answer in rows:
+            return list(positions_now) if known_hash is None else Known(known_hash, known_answer)
+        return None
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int] | None:
         """For the library's own applications: events without a command, hence never sent twice."""

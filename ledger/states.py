@@ -1,8 +1,8 @@
 """Folded states of streams, remembered: only what happened since is read and folded again.
 
 States are immutable, so the threads of a process share them. A decision never relies on memory alone: the last event
-that a remembered state has seen is read again with the newer ones. If it is not there (a database was restored from a
-backup under a running process), everything is read anew.
+that a remembered state has seen is read again with the newer ones, or the append confirms that it is the last one
+still. If it is not there (a database was restored from a backup under a running process), everything is read anew.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from threading import Lock
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from domain.decision import Fold, States, Stream
+from eventsourcing.persistence import StoredEvent
+
+from domain.decision import Event, Fold, States, Stream
 from ledger.mapper import stream_id
-from ledger.recorder import Known, LedgerRecorder
+from ledger.recorder import Known, LedgerRecorder, StreamEnd
 
 STATES_REMEMBERED_MAX = 5_000
 
@@ -41,6 +43,11 @@ class Situation(NamedTuple):
     @property
     def versions(self) -> dict[Stream, int]:
         return {stream: folded.version for stream, folded in self.folded.items()}
+
+    @property
+    def ends(self) -> list[StreamEnd]:
+        """What must still be so when a decision from memory is recorded."""
+        return [StreamEnd(stream_id(stream), seen.version, seen.position) for stream, seen in self.folded.items()]
 
     def position(self, stream: Stream) -> int:
         return self.folded[stream].position if stream in self.folded else 0
@@ -70,6 +77,24 @@ class StateReader:
                 self._remember(ids, folded)
                 return Situation(folded)
             remembered = {}
+
+    def recall(self, streams: Sequence[Stream], _command_id: UUID) -> Situation | None:
+        """The states as remembered, which the append must confirm; None where not all of them are."""
+        folded = {stream: seen for stream in streams if (seen := self._remembered.get(stream_id(stream)))}
+        return Situation(folded) if len(folded) == len(streams) else None
+
+    def advance(self, events: Sequence[Event], stored: Sequence[StoredEvent], positions: Sequence[int]) -> None:
+        """Remembered states see what was just recorded, as it will be read."""
+        for (stream, _), event, position in zip(events, stored, positions, strict=True):
+            i = stream_id(stream)
+            seen = self._remembered.get(i)
+            if seen is None or seen.version + 1 != event.originator_version:
+                continue
+            grown = self._folds[stream.category].evolve(seen.state, self._to_fact(event.topic, event.state))
+            with self._lock:
+                if self._remembered.get(i) is seen:  # no other thread knows better
+                    del self._remembered[i]  # so that it becomes the youngest
+                    self._remembered[i] = Folded(grown, event.originator_version, position)
 
     def _fold(
         self, ids: Mapping[Stream, UUID], remembered: Mapping[UUID, Folded], command_id: UUID | None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple
 from uuid import UUID
@@ -14,7 +15,7 @@ from pydantic_core import to_json
 from domain.account import AccountType, Allocated, Allocation, Changed, Share, Vended
 from domain.decision import Fact, RecordedEvent
 from views.batch import Batch, Projection, missing
-from views.paths import path_text, text_path
+from views.paths import PATHS_REMEMBERED_MAX, path_text, text_path
 from views.tables import Json, Table
 
 
@@ -133,10 +134,15 @@ def history(rows: Iterable[AllocationRow]) -> tuple[Allocation, ...]:
         Allocation.model_construct(
             effective_on=effective_on,
             account_type=AccountType(entry[0].account_type),
-            shares=tuple(Share.model_construct(product=text_path(row.product), percent=row.percent) for row in entry),
+            shares=tuple(_share(row.product, row.percent) for row in entry),
         )
         for effective_on, entry in ((day, list(group)) for day, group in groupby(ordered, lambda r: r.effective_on))
     )
+
+
+@lru_cache(PATHS_REMEMBERED_MAX)
+def _share(product: str, percent: Decimal) -> Share:
+    return Share.model_construct(product=text_path(product), percent=percent)
 
 
 PROJECTION = Projection((ACCOUNTS, ALLOCATIONS), (Vended, Changed, Allocated), wants, fold)

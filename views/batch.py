@@ -47,6 +47,13 @@ class Change:
             self.actual += other.actual
 
 
+def add_to[K](changes: dict[K, Change], key: K, change: Change) -> None:
+    known = changes.get(key)
+    if known is None:
+        known = changes[key] = Change()
+    known.add(change)
+
+
 @dataclass(slots=True)
 class Changes:
     """What the folds of a batch leave to be settled together at its end."""
@@ -61,12 +68,12 @@ class Changes:
     """Accounts with a new allocation."""
 
     def year(self, fiscal_year: int, product: str, change: Change) -> None:
-        self.years.setdefault((fiscal_year, product), Change()).add(change)
+        add_to(self.years, (fiscal_year, product), change)
 
     def month(self, fiscal_year: int, product: str, month: str, change: Change) -> None:
         """Counts for the year as well."""
-        self.months.setdefault((fiscal_year, product, month), Change()).add(change)
-        self.year(fiscal_year, product, change)
+        add_to(self.months, (fiscal_year, product, month), change)
+        add_to(self.years, (fiscal_year, product), change)
 
 
 class Batch:
@@ -85,12 +92,18 @@ class Batch:
         return cast("Rows[R]", rows)
 
     def load(self) -> None:
-        for rows in self._rows.values():
-            rows.load(self.cursor)
+        """Every table is asked before the first answer is read: one round trip."""
+        connection = self.cursor.connection
+        with connection.pipeline():
+            asked = [(rows, answer) for rows in self._rows.values() if (answer := rows.ask(connection)) is not None]
+        for rows, answer in asked:
+            rows.take(answer)
 
     def flush(self) -> None:
-        for rows in self._rows.values():
-            rows.flush(self.cursor)
+        """The server writes the rows of one table while those of the next one are packed."""
+        with self.cursor.connection.pipeline():
+            for rows in self._rows.values():
+                rows.flush(self.cursor)
 
 
 type Step = Callable[[Batch, RecordedEvent, Any], None]

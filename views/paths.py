@@ -24,3 +24,9 @@ def lineage(product: str) -> tuple[str, ...]:
     """The paths of a product and all above it, the organization first. A `/` inside a name is escaped in the text."""
     parts = product.split("/")
     return ("/", *("/".join(parts[:level]) for level in range(1, len(parts) + 1)))
+
+
+@lru_cache(PATHS_REMEMBERED_MAX)
+def above(path: str) -> str | None:
+    """The path of the node above; None for the organization."""
+    return None if path == "/" else path.rpartition("/")[0] or "/"

@@ -9,8 +9,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import NamedTuple
 
-from views.batch import Batch, Change, Projection
-from views.paths import lineage
+from views.batch import Batch, Change, Projection, add_to
+from views.paths import above
 from views.tables import Table
 
 
@@ -65,22 +65,25 @@ def settle(batch: Batch) -> None:
 
 
 def _for_all_above(batch: Batch) -> tuple[dict[tuple[int, str], Change], dict[tuple[int, str, str], Change]]:
+    """From the products up, level by level, so that what a node was told once is not added up again above it."""
     years: dict[tuple[int, str], Change] = {}
     months: dict[tuple[int, str, str], Change] = {}
-    for (fiscal_year, product), change in batch.changes.years.items():
-        for path in lineage(product):
-            _sum(years, (fiscal_year, path), change)
-    for (fiscal_year, product, month), change in batch.changes.months.items():
-        for path in lineage(product):
-            _sum(months, (fiscal_year, path, month), change)
+    year_level, month_level = batch.changes.years, batch.changes.months
+    while year_level:
+        upper_years: dict[tuple[int, str], Change] = {}
+        for (fiscal_year, path), change in year_level.items():
+            add_to(years, (fiscal_year, path), change)
+            if (parent := above(path)) is not None:
+                add_to(upper_years, (fiscal_year, parent), change)
+        year_level = upper_years
+    while month_level:
+        upper_months: dict[tuple[int, str, str], Change] = {}
+        for (fiscal_year, path, month), change in month_level.items():
+            add_to(months, (fiscal_year, path, month), change)
+            if (parent := above(path)) is not None:
+                add_to(upper_months, (fiscal_year, parent, month), change)
+        month_level = upper_months
     return years, months
-
-
-def _sum[K](changes: dict[K, Change], key: K, change: Change) -> None:
-    known = changes.get(key)
-    if known is None:
-        known = changes[key] = Change()
-    known.add(change)
 
 
 def _add_to_year(batch: Batch, fiscal_year: int, path: str, change: Change) -> None:
@@ -88,7 +91,7 @@ def _add_to_year(batch: Batch, fiscal_year: int, path: str, change: Change) -> N
     old = rows.get(fiscal_year, path)
     if old is None:
         level = 0 if path == "/" else path.count("/") + 1
-        parent = "" if level == 0 else path.rpartition("/")[0] or "/"
+        parent = above(path) or ""
         old = YearRow(fiscal_year, path, level, parent, 0, 0, 0, Decimal(0), Decimal(0), Decimal(0))
     new = old._replace(
         parts=old.parts + change.parts,

@@ -2,8 +2,8 @@
 
 A fold is written for one event: get a row, put the next one. A batch only decides how many events share the reads and
 writes around it: the rows that its events name are loaded in one statement a table, folded in memory, and written
-back in at most three (new ones by COPY, changed ones, deleted ones). So a fold gives the same rows whatever the size
-of the batches, and a rebuild is as exact as it is fast.
+back in at most three (new ones, changed ones, deleted ones). So a fold gives the same rows whatever the size of the
+batches, and a rebuild is as exact as it is fast.
 """
 
 from __future__ import annotations
@@ -11,17 +11,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from types import NoneType
-from typing import Any, NewType, get_args, get_type_hints
+from typing import Any, NamedTuple, NewType, get_args, get_type_hints
 from uuid import UUID
 
-from psycopg import Cursor
+from psycopg import Connection, Cursor
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
 Json = NewType("Json", str)
 """JSON as text, stored as jsonb."""
 
 Key = tuple[Any, ...]
+
+STATEMENTS_REMEMBERED_MAX = 200
+"""Tables times generations whose statements are kept as text."""
 
 # Amounts have one fixed scale, that of cost lines, so that equal amounts are equal as text. 42 digits before the point:
 # the largest amount of a fact has 39, and a sum that did not fit would stop every view.
@@ -70,20 +74,65 @@ class Table[R: tuple[Any, ...]]:
         return [f"CREATE TABLE {name} (\n{body}\n)", *(f"CREATE INDEX ON {name} {index}" for index in self.indexes)]
 
     def arrays(self, columns: int | None = None) -> Composed:
-        """`%s::text[], …`: rows as one array a column."""
-        kinds = [kind.removesuffix(' COLLATE "C"') for kind, _ in self.types[:columns]]
+        """`%s::text[], …`: rows as one array a column. A column of arrays travels as their texts."""
+        kinds = [kind.removesuffix(' COLLATE "C"').removesuffix("[]") for kind, _ in self.types[:columns]]
         return SQL(", ").join(SQL("%s::" + kind + "[]") for kind in kinds)
 
     def literals(self, rows: Sequence[Key]) -> list[str]:
         """The parameters of `arrays`, for rows or the first columns of rows."""
         columns = zip(*rows, strict=True)
-        return [
-            _array(column, kind.startswith(("text", "jsonb")))
-            for column, (kind, _) in zip(columns, self.types, strict=False)
-        ]
+        return [_literal(column, kind) for column, (kind, _) in zip(columns, self.types, strict=False)]
 
     def column_list(self, columns: int | None = None) -> Composed:
         return SQL(", ").join(Identifier(column) for column in self.columns[:columns])
+
+    def statements(self, generation: int) -> Statements:
+        return _statements(self, generation)
+
+
+class Statements(NamedTuple):
+    """Of one table of one generation, with `arrays` as parameters: their text is made once and not for each batch."""
+
+    select: bytes
+    insert: bytes
+    update: bytes
+    delete: bytes
+
+
+@lru_cache(STATEMENTS_REMEMBERED_MAX)
+def _statements(table: Table[Any], generation: int) -> Statements:
+    name, key, group = table.named(generation), table.key, table.group
+    selected = SQL(", ").join(
+        SQL("t.{}::text" if kind == "jsonb" else "t.{}").format(Identifier(column))
+        for column, (kind, _) in zip(table.columns, table.types, strict=True)
+    )
+    select = SQL("SELECT {} FROM {} t JOIN unnest({}) AS k({}) USING ({})").format(
+        selected, name, table.arrays(group), *[table.column_list(group)] * 2
+    )
+    inserted = SQL(", ").join(
+        SQL("k.{}::text[]" if kind == "text[]" else "k.{}").format(Identifier(column))
+        for column, (kind, _) in zip(table.columns, table.types, strict=True)
+    )
+    insert = SQL("INSERT INTO {} ({}) SELECT {} FROM unnest({}) AS k({})").format(
+        name, table.column_list(), inserted, table.arrays(), table.column_list()
+    )
+    update = SQL("UPDATE {} t SET {} FROM unnest({}) AS k({}) WHERE {}").format(
+        name, _assignments(table), table.arrays(), table.column_list(), _same_key(table)
+    )
+    delete = SQL("DELETE FROM {} t USING unnest({}) AS k({}) WHERE {}").format(
+        name, table.arrays(key), table.column_list(key), _same_key(table)
+    )
+    return Statements(*(statement.as_bytes() for statement in (select, insert, update, delete)))
+
+
+def _same_key(table: Table[Any]) -> Composable:
+    columns = [Identifier(column) for column in table.columns[: table.key]]
+    return SQL(" AND ").join(SQL("t.{} = k.{}").format(column, column) for column in columns)
+
+
+def _assignments(table: Table[Any]) -> Composable:
+    columns = [Identifier(column) for column in table.columns[table.key :]]
+    return SQL(", ").join(SQL("{} = k.{}").format(column, column) for column in columns)
 
 
 def _column_type(hint: Any) -> tuple[str, bool]:
@@ -97,7 +146,7 @@ class Rows[R: tuple[Any, ...]]:
 
     def __init__(self, table: Table[R], generation: int) -> None:
         self.table = table
-        self.name = table.named(generation)
+        self._statements = table.statements(generation)
         self._wanted: dict[Key, None] = {}
         self._loaded: set[Key] = set()
         self._stored: set[Key] = set()
@@ -109,25 +158,23 @@ class Rows[R: tuple[Any, ...]]:
         """Announces that the fold will ask for the rows of this key, or of this first part of it."""
         self._wanted[group] = None
 
-    def load(self, cursor: Cursor[Any]) -> None:
-        """Reads what was announced and is not here yet."""
+    def ask(self, connection: Connection[Any]) -> Cursor[Any] | None:
+        """Asks for what was announced and is not here yet; the answer is for `take`."""
         wanted = [group for group in self._wanted if group not in self._loaded]
         self._wanted.clear()
         if not wanted:
-            return
+            return None
         self._loaded.update(wanted)
-        table = self.table
-        selected = SQL(", ").join(
-            SQL("t.{}::text" if kind == "jsonb" else "t.{}").format(Identifier(column))
-            for column, (kind, _) in zip(table.columns, table.types, strict=True)
-        )
-        query = SQL("SELECT {} FROM {} t JOIN unnest({}) AS k({}) USING ({})").format(
-            selected, self.name, table.arrays(table.group), *[table.column_list(table.group)] * 2
-        )
-        for values in cursor.execute(query, table.literals(wanted)):
-            row = table.make(values)
-            self._stored.add(row[: table.key])
-            self._set(row)
+        return connection.execute(self._statements.select, self.table.literals(wanted))
+
+    def take(self, answer: Cursor[Any]) -> None:
+        make, key = self.table.make, self.table.key
+        found = {row[:key]: row for row in map(make, answer.fetchall())}
+        self._stored.update(found)
+        self._rows.update(found)
+        if self.table.group < key:
+            for row_key in found:
+                self._groups.setdefault(row_key[: self.table.group], {})[row_key] = None
 
     def get(self, *key: Any) -> R | None:
         self._check_loaded(key)
@@ -158,25 +205,17 @@ class Rows[R: tuple[Any, ...]]:
 
     def flush(self, cursor: Cursor[Any]) -> None:
         """Writes what changed."""
-        gone = [key for key in self._changed if key not in self._rows and key in self._stored]
-        new = [self._rows[key] for key in self._changed if key in self._rows and key not in self._stored]
-        moved = [self._rows[key] for key in self._changed if key in self._rows and key in self._stored]
-        table, key_columns = self.table, self.table.column_list(self.table.key)
+        rows, stored = self._rows, self._stored
+        gone = [key for key in self._changed if key not in rows and key in stored]
+        new = [rows[key] for key in self._changed if key in rows and key not in stored]
+        moved = [rows[key] for key in self._changed if key in rows and key in stored]
+        literals, statements = self.table.literals, self._statements
         if gone:
-            arrays = table.arrays(table.key)
-            query = SQL("DELETE FROM {} t USING unnest({}) AS k({}) WHERE {}").format(
-                self.name, arrays, key_columns, self._same_key()
-            )
-            cursor.execute(query, table.literals(gone))
+            cursor.execute(statements.delete, literals(gone))
         if moved:
-            query = SQL("UPDATE {} t SET {} FROM unnest({}) AS k({}) WHERE {}").format(
-                self.name, self._assignments(), table.arrays(), table.column_list(), self._same_key()
-            )
-            cursor.execute(query, table.literals(moved))
+            cursor.execute(statements.update, literals(moved))
         if new:
-            with cursor.copy(SQL("COPY {} ({}) FROM STDIN").format(self.name, table.column_list())) as copy:
-                for row in new:
-                    copy.write_row(row)
+            cursor.execute(statements.insert, literals(new))
 
     def _set(self, row: R) -> None:
         key = row[: self.table.key]
@@ -189,21 +228,28 @@ class Rows[R: tuple[Any, ...]]:
         if key[: self.table.group] not in self._loaded:
             raise LookupError(f"{self.table.name}: {key} was not announced before the fold")
 
-    def _same_key(self) -> Composable:
-        columns = [Identifier(column) for column in self.table.columns[: self.table.key]]
-        return SQL(" AND ").join(SQL("t.{} = k.{}").format(column, column) for column in columns)
 
-    def _assignments(self) -> Composable:
-        columns = [Identifier(column) for column in self.table.columns[self.table.key :]]
-        return SQL(", ").join(SQL("{} = k.{}").format(column, column) for column in columns)
+def _literal(values: Sequence[Any], kind: str) -> str:
+    """A column of that type as the text of an array. The driver makes the same one, but in several times the time."""
+    if kind == "text[]":
+        values = [None if value is None else _quoted(value) for value in values]
+    elif not kind.startswith(("text", "jsonb")):  # nothing else has a character that would need quotes
+        return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
+    return _quoted(values)
 
 
-def _array(values: Sequence[Any], quoted: bool) -> str:
-    """A PostgreSQL array as text. The driver makes the same one, but in several times the time."""
-    if quoted:
-        items = [
-            "NULL" if value is None else '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' for value in values
-        ]
-    else:
-        items = ["NULL" if value is None else f'"{value}"' for value in values]
-    return "{" + ",".join(items) + "}"
+def _quoted(values: Sequence[Any]) -> str:
+    """Of texts and nulls. Most columns have nothing to escape, which is seen by one look at all of them."""
+    if None not in values:
+        joined = '","'.join(values)
+        if "\\" not in joined and joined.count('"') == 2 * (len(values) - 1):
+            return '{"' + joined + '"}'
+    return "{" + ",".join(["NULL" if value is None else _quote(value) for value in values]) + "}"
+
+
+def _quote(text: str) -> str:
+    if "\\" in text:
+        text = text.replace("\\", "\\\\")
+    if '"' in text:
+        text = text.replace('"', '\\"')
+    return f'"{text}"'

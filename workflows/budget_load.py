@@ -13,13 +13,13 @@ with workflow.unsafe.imports_passed_through():
     from domain.process import BudgetFile, BudgetLoadResult, WorkflowName
     from domain.process_texts import plain_text
     from workflows import search_attributes
-    from workflows.recording import failure_of
+    from workflows.recording import UNREADABLE, failure_of
 
 LOADED_WITHIN = timedelta(hours=1)
 """All attempts together; whoever loads the file can load it again."""
 
 
-@workflow.defn(name=WorkflowName.BUDGET_LOAD)
+@workflow.defn(name=WorkflowName.BUDGET_LOAD, failure_exception_types=UNREADABLE)
 class BudgetLoad:
     """Checks a budget file and records its products."""
 

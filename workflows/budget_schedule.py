@@ -53,7 +53,7 @@ class ScheduleRun(ScheduleRound):
     inbox: tuple[Message, ...] = ()
 
 
-@workflow.defn(name=WorkflowName.BUDGET_SCHEDULE)
+@workflow.defn(name=WorkflowName.BUDGET_SCHEDULE, failure_exception_types=recording.UNREADABLE)
 class BudgetSchedule:
     """Waits for a schedule's submission and for the decision on it."""
 
@@ -113,7 +113,9 @@ class BudgetSchedule:
         return self._view.model_copy(update={"refusals": self._refusals, "last_refusal": last})
 
     # A named handler with an argument would leave the process stuck when somebody sends the signal without input.
-    @workflow.signal(dynamic=True, description="submit, approve or reject, with the same content as the updates.")
+    @workflow.signal(
+        dynamic=True, description="Choose Custom; type submit, approve or reject. Current details show the input."
+    )
     def on_signal(self, name: str, args: Sequence[RawValue]) -> None:
         self._inbox.append(read_signal(name, args, self._round, workflow.uuid4()))
 

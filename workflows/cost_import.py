@@ -35,39 +35,43 @@ with workflow.unsafe.imports_passed_through():
         CostImportResult,
         CostSource,
         CostWatchResult,
+        ManifestProblem,
         WorkflowName,
         cost_import_process_id,
     )
     from domain.process_texts import cost_import_summary, plain_text
     from workflows import search_attributes
-    from workflows.recording import failure_of
+    from workflows.recording import UNREADABLE, failure_of
 
 FOUND_WITHIN = timedelta(minutes=30)
 PERIODS_AT_ONCE_MAX = 4
 """Billing periods imported side by side; the versions of one period go in order, because the last one counts."""
 DELIVERIES_MAX = 500
 """Of one pass: forty years of months. More children would make its history too long."""
+PROBLEMS_SHOWN_MAX = 5
 JOIN_PAUSE = timedelta(seconds=2)
 JOIN_PAUSE_MAX = timedelta(minutes=2)
 MISSING_PART = "MissingPart"
 """Type of the failure that may heal by itself, and code of the DamagedReport that it else becomes."""
 
 
-@workflow.defn(name=WorkflowName.COST_WATCH)
+@workflow.defn(name=WorkflowName.COST_WATCH, failure_exception_types=UNREADABLE)
 class CostWatch:
     """One look at where cost reports are delivered; imports what was found."""
 
     def __init__(self) -> None:
         self._found = 0
         self._results: list[CostImportResult] = []
+        self._problems: tuple[ManifestProblem, ...] = ()
         self._at_once = asyncio.Semaphore(PERIODS_AT_ONCE_MAX)
 
     @workflow.run
     async def run(self, source: CostSource) -> CostWatchResult:
         try:
-            deliveries = await self._find(source)
+            found = await self._find(source)
         except ActivityError as error:
             raise failure_of(error) from error
+        deliveries, self._problems = found.deliveries, found.problems
         if len(deliveries) > DELIVERIES_MAX:
             raise ApplicationError(
                 f"There are {len(deliveries):,} report versions in {source.source}, and at most {DELIVERIES_MAX:,} "
@@ -85,9 +89,9 @@ class CostWatch:
             by_period.setdefault(delivery.report.billing_period, []).append(delivery)
         await asyncio.gather(*(self._import_period(of_period) for of_period in by_period.values()))
         ordered = sorted(self._results, key=lambda result: (result.billing_period, result.report_version))
-        return CostWatchResult(imports=tuple(ordered))
+        return CostWatchResult(imports=tuple(ordered), problems=self._problems)
 
-    async def _find(self, source: CostSource) -> tuple[CostDelivery, ...]:
+    async def _find(self, source: CostSource) -> Deliveries:
         found: Deliveries = await workflow.execute_activity(
             ActivityName.FIND_DELIVERIES,
             source,
@@ -99,7 +103,7 @@ class CostWatch:
             retry_policy=RETRIES,
             summary="Look for report versions",
         )
-        return found.deliveries
+        return found
 
     async def _import_period(self, deliveries: Sequence[CostDelivery]) -> None:
         async with self._at_once:
@@ -137,7 +141,10 @@ class CostWatch:
         ]
         table = ["", "| Billing period | Version | Result | |", "|---|---|---|---|", *lines] if lines else []
         text = f"**{len(self._results):,}** of {self._found:,} report versions dealt with."
-        workflow.set_current_details("\n".join([text, *table]))
+        damaged = [f"- {plain_text(problem.message)}" for problem in self._problems[:PROBLEMS_SHOWN_MAX]]
+        if damaged:
+            damaged = ["", f"**Damaged manifests: {len(self._problems):,}**", "", *damaged]
+        workflow.set_current_details("\n".join([text, *table, *damaged]))
 
 
 def _failed(delivery: CostDelivery, cause: BaseException | None) -> CostImportResult:
@@ -152,7 +159,7 @@ def _failed(delivery: CostDelivery, cause: BaseException | None) -> CostImportRe
     )
 
 
-@workflow.defn(name=WorkflowName.COST_IMPORT)
+@workflow.defn(name=WorkflowName.COST_IMPORT, failure_exception_types=UNREADABLE)
 class CostImport:
     """Brings one version of a report for one billing period in: whole, once, or not at all."""
 

@@ -15,7 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.process import DirectCommand, RegisterPersonRequest, WorkflowName
     from domain.process_texts import plain_text
     from domain.schedule import ScheduleCommand
-    from workflows.recording import failure_of, record
+    from workflows.recording import UNREADABLE, failure_of, record
 
 _OUTCOME: Any = Outcome
 
@@ -23,7 +23,7 @@ DECIDED_WITHIN = timedelta(days=1)
 """All attempts together. Whoever sent the command has long gone; better to fail visibly than to surprise them."""
 
 
-@workflow.defn(name=WorkflowName.DIRECT_DECISION)
+@workflow.defn(name=WorkflowName.DIRECT_DECISION, failure_exception_types=UNREADABLE)
 class DirectDecision:
     """Records one command: an allocation or a grant."""
 
@@ -40,7 +40,7 @@ class DirectDecision:
         return outcome
 
 
-@workflow.defn(name=WorkflowName.PERSON_REGISTRATION)
+@workflow.defn(name=WorkflowName.PERSON_REGISTRATION, failure_exception_types=UNREADABLE)
 class PersonRegistration:
     """Puts somebody into the directory of people and makes them known to the ledger."""
 

@@ -39,6 +39,8 @@ EXCERPT_BYTES_MAX = 2_000
 SIGNAL_NAME_CHARS_MAX = 100
 PROBLEMS_SHOWN_MAX = 3
 PROBLEM_CHARS_MAX = 150
+OURS = "Value error, "
+"""What pydantic puts before the messages of our own checks."""
 JSON_ENCODINGS = frozenset({b"json/plain"})
 
 COMMANDS: dict[str, type[ScheduleCommand]] = {
@@ -152,7 +154,9 @@ def address_problem(command: ScheduleCommand, addressee: ScheduleRound) -> str |
 def _problems(error: ValidationError) -> str:
     found = error.errors(include_url=False, include_context=False, include_input=False)
     shown = [
-        _printable(f"{'.'.join(map(str, problem['loc'])) or 'input'}: {problem['msg']}")[:PROBLEM_CHARS_MAX]
+        _printable(f"{'.'.join(map(str, problem['loc'])) or 'input'}: {problem['msg'].removeprefix(OURS)}")[
+            :PROBLEM_CHARS_MAX
+        ]
         for problem in found[:PROBLEMS_SHOWN_MAX]
     ]
     rest = len(found) - len(shown)

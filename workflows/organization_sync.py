@@ -10,13 +10,13 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from activities.contracts import HEARTBEAT_TIMEOUT, RETRIES, SYNC_TIMEOUT, ActivityName
     from domain.process import ORGANIZATIONS_QUEUE, SyncRequest, SyncResult, WorkflowName
-    from workflows.recording import failure_of
+    from workflows.recording import UNREADABLE, failure_of
 
 SYNCED_WITHIN = timedelta(minutes=30)
 """All attempts of one pass; the next pass reads everything again."""
 
 
-@workflow.defn(name=WorkflowName.ORGANIZATION_SYNC)
+@workflow.defn(name=WorkflowName.ORGANIZATION_SYNC, failure_exception_types=UNREADABLE)
 class OrganizationSync:
     """Records accounts that are new or have changed."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +11,8 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from pydantic import ValidationError
+
     from activities.contracts import (
         RECORD_TIMEOUT,
         RETRIES,
@@ -22,7 +26,19 @@ with workflow.unsafe.imports_passed_through():
     from domain.process import ScheduleView
     from domain.registry import AnyCommand
 
+UNREADABLE = (ValidationError,)
+"""For `failure_exception_types`: a process started with a message that does not fit ends and says so. It would else be
+tried again for ever, and keep its id, which is that of a product, from the process that belongs there."""
 _OUTCOME: Any = Outcome  # a union of two models is a type for pydantic, but not for `type[...]`
+
+
+@contextmanager
+def _answer_fits() -> Iterator[None]:
+    """An answer that this version does not understand is no fault of a message: it waits for a worker that does."""
+    try:
+        yield
+    except ValidationError as error:
+        raise RuntimeError("The activity's answer does not fit this version of the process") from error
 
 
 async def record(command: AnyCommand, *, within: timedelta | None = None) -> Accepted | Refused:
@@ -31,15 +47,16 @@ async def record(command: AnyCommand, *, within: timedelta | None = None) -> Acc
     Raises ApplicationError only.
     """
     try:
-        outcome: Accepted | Refused = await workflow.execute_activity(
-            ActivityName.RECORD,
-            RecordRequest(command=command),
-            result_type=_OUTCOME,
-            start_to_close_timeout=RECORD_TIMEOUT,
-            schedule_to_close_timeout=within,
-            retry_policy=RETRIES,
-            summary=command.kind,
-        )
+        with _answer_fits():
+            outcome: Accepted | Refused = await workflow.execute_activity(
+                ActivityName.RECORD,
+                RecordRequest(command=command),
+                result_type=_OUTCOME,
+                start_to_close_timeout=RECORD_TIMEOUT,
+                schedule_to_close_timeout=within,
+                retry_policy=RETRIES,
+                summary=command.kind,
+            )
     except ActivityError as error:
         raise failure_of(error) from error
     return outcome
@@ -61,14 +78,15 @@ async def record_refusal(request: RefusalRequest) -> None:
 
 
 async def read_schedule(request: ScheduleRequest) -> ScheduleView:
-    view: ScheduleView = await workflow.execute_activity(
-        ActivityName.READ_SCHEDULE,
-        request,
-        result_type=ScheduleView,
-        start_to_close_timeout=RECORD_TIMEOUT,
-        retry_policy=RETRIES,
-        summary="Read the schedule from the ledger",
-    )
+    with _answer_fits():
+        view: ScheduleView = await workflow.execute_activity(
+            ActivityName.READ_SCHEDULE,
+            request,
+            result_type=ScheduleView,
+            start_to_close_timeout=RECORD_TIMEOUT,
+            retry_policy=RETRIES,
+            summary="Read the schedule from the ledger",
+        )
     return view
 
 

@@ -290,3 +290,22 @@ def test_a_load_can_be_cancelled_while_it_checks(loading: Loading) -> None:
         loading.load(request)
     assert loading.ledger.read(book_stream(2026)) == []
     assert not [thread for thread in threading.enumerate() if thread.name == "heartbeat"]
+
+
+@pytest.mark.parametrize("channel", [Channel.WORKFLOW, Channel.SETUP])
+def test_a_load_started_by_hand_cannot_claim_to_be_the_system(loading: Loading, channel: Channel) -> None:
+    result = loading.load(loading.request(GOOD, actor="system").model_copy(update={"channel": channel}))
+    assert (result.status, result.code) == ("refused", "SystemActor")
+
+
+@pytest.mark.parametrize(
+    ("actor", "name"),
+    [
+        ("nobody@example.com", FILE_NAME),
+        ("system", FILE_NAME),
+        (FINANCE, "Acme_2026_false_2026-01-01_false_Budget_v1.csv"),
+    ],
+)
+def test_a_load_that_is_refused_leaves_no_owner_in_the_directory(loading: Loading, actor: str, name: str) -> None:
+    assert loading.load(loading.request(GOOD, actor=actor, name=name)).status == "refused"
+    assert loading.ledger.people.find("ann@example.com") is None

@@ -7,9 +7,10 @@ import pytest
 from boto3.session import Session
 
 from activities import cost_files
+from activities.contracts import Deliveries
 from activities.cost_delivery import find_deliveries
 from activities.cost_files import Bucket, Folder, check_gzip, open_place
-from activities.cost_manifest import Address
+from activities.cost_manifest import Address, folder_period
 from domain.calendar import Month
 from domain.errors import BadInput, DamagedReport, Unavailable
 from domain.process import CostSource
@@ -36,7 +37,7 @@ def replica(aws_endpoint: str) -> str:
 
 
 def test_deliveries_of_a_folder_are_those_of_its_periods() -> None:
-    found = find_deliveries(source(SAMPLE), ignored)
+    found = find_deliveries(source(SAMPLE), ignored).deliveries
     assert [str(delivery.report.billing_period) for delivery in found] == ["2026-05", "2026-06", "2026-07"]
     assert {delivery.report.source for delivery in found} == {"finops-cur"}
     assert found[0].report.version == "901e5634-dd57-475c-93b3-5973e885e265"
@@ -45,16 +46,16 @@ def test_deliveries_of_a_folder_are_those_of_its_periods() -> None:
 
 
 def test_a_folder_of_one_period_is_a_source_too() -> None:
-    found = find_deliveries(source(SAMPLE / "finops-cur" / "20260601-20260701"), ignored)
+    found = find_deliveries(source(SAMPLE / "finops-cur" / "20260601-20260701"), ignored).deliveries
     assert [str(delivery.report.billing_period) for delivery in found] == ["2026-06"]
 
 
 def test_deliveries_of_one_period() -> None:
-    assert len(find_deliveries(source(SAMPLE, Month(2026, 6)), ignored)) == 1
+    assert len(find_deliveries(source(SAMPLE, Month(2026, 6)), ignored).deliveries) == 1
 
 
 def test_a_folder_without_reports_has_no_deliveries(tmp_path: Path) -> None:
-    assert find_deliveries(source(tmp_path), ignored) == ()
+    assert find_deliveries(source(tmp_path), ignored) == Deliveries()
 
 
 def test_a_folder_that_is_not_there() -> None:
@@ -80,27 +81,56 @@ def test_a_parquet_report_is_told_that_it_cannot_be_read_yet(tmp_path: Path) -> 
     manifest = tmp_path / "r" / "r" / "year=2026" / "month=5" / "r-Manifest.json"
     manifest.parent.mkdir(parents=True)
     manifest.write_text('{"contentType": "application/x-parquet", "compression": "Parquet"}')
-    with pytest.raises(DamagedReport, match="only text/csv can be read yet"):
-        find_deliveries(source(tmp_path), ignored)
+    found = find_deliveries(source(tmp_path), ignored)
+    assert found.deliveries == ()
+    assert [problem.code for problem in found.problems] == ["BadManifest"]
+    assert "only text/csv can be read yet" in found.problems[0].message
+
+
+def test_a_damaged_manifest_is_told_and_keeps_no_other_month_from_being_found(tmp_path: Path) -> None:
+    MadeReport(period="20260501-20260601").write(tmp_path)
+    MadeReport(period="20260601-20260701", version="assembly-2").write(tmp_path)
+    (damaged,) = tmp_path.rglob("20260501-20260601/*-Manifest.json")
+    damaged.write_text("{")
+    found = find_deliveries(source(tmp_path), ignored)
+    assert [str(delivery.report.billing_period) for delivery in found.deliveries] == ["2026-06"]
+    (problem,) = found.problems
+    assert (problem.manifest, problem.error, problem.code) == (str(damaged), "DamagedReport", "BadManifest")
+    assert "it is not JSON" in problem.message
+    assert find_deliveries(source(tmp_path, Month(2026, 6)), ignored).problems == ()  # of a month not asked for
+    assert find_deliveries(source(tmp_path, Month(2026, 5)), ignored).problems == (problem,)
+
+
+@pytest.mark.parametrize(
+    ("address", "period"),
+    [
+        ("s3://b/r/20260501-20260601/r-Manifest.json", Month(2026, 5)),
+        ("/r/r/year=2026/month=5/r-Manifest.json", Month(2026, 5)),
+        ("/r/20261301-20270101/r-Manifest.json", None),
+        ("/r/r-Manifest.json", None),
+    ],
+)
+def test_a_manifest_that_cannot_be_read_is_of_the_period_of_its_folder(address: str, period: Month | None) -> None:
+    assert folder_period(address) == period
 
 
 def test_a_source_with_too_many_files_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     MadeReport().write(tmp_path)  # two files
     monkeypatch.setattr(cost_files, "OBJECTS_LISTED_MAX", 2)
-    assert len(find_deliveries(source(tmp_path), ignored)) == 1
+    assert len(find_deliveries(source(tmp_path), ignored).deliveries) == 1
     monkeypatch.setattr(cost_files, "OBJECTS_LISTED_MAX", 1)
     with pytest.raises(BadInput, match="There are more than 1 files below"):
         find_deliveries(source(tmp_path), ignored)
 
 
 def test_deliveries_of_a_bucket_are_those_of_its_periods(replica: str) -> None:
-    found = find_deliveries(source(replica), ignored)
+    found = find_deliveries(source(replica), ignored).deliveries
     assert [str(delivery.report.billing_period) for delivery in found] == ["2026-05", "2026-06", "2026-07"]
     assert found[0].manifest == f"{replica}/cur/finops-cur/20260501-20260601/finops-cur-Manifest.json"
 
 
 def test_a_prefix_ends_at_a_slash(replica: str) -> None:
-    assert find_deliveries(source("s3://replica/copi"), ignored) == ()
+    assert find_deliveries(source("s3://replica/copi"), ignored) == Deliveries()
 
 
 def test_a_file_of_a_bucket_is_read_measured_and_fetched(replica: str, tmp_path: Path) -> None:
@@ -143,7 +173,7 @@ def test_aws_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_sound_gzip_passes_with_several_members(tmp_path: Path) -> None:
     path = tmp_path / "part.gz"
-    path.write_bytes(gzip.compress(b"a,b\n") + gzip.compress(b"1,2\n"))
+    path.write_bytes(gzip.compress(b"a,b\n", mtime=0) + gzip.compress(b"1,2\n", mtime=0))
     check_gzip(path, "part", ignored)
 
 
@@ -151,10 +181,10 @@ def test_sound_gzip_passes_with_several_members(tmp_path: Path) -> None:
     ("content", "complaint"),
     [
         (b"", "The part made-1 is empty"),
-        (gzip.compress(b"a,b\n1,2\n" * 1000)[:-1], "The part made-1 is truncated: its gzip stream has no end"),
-        (gzip.compress(b"a,b\n1,2\n" * 1000)[:-8], "The part made-1 is truncated: its gzip stream has no end"),
-        (gzip.compress(b"a,b\n1,2\n" * 1000)[:30], "The part made-1 is truncated: its gzip stream has no end"),
-        (gzip.compress(b"a,b\n") + b"more", "The part made-1 is not sound gzip (Not a gzipped file (b'mo'))"),
+        (gzip.compress(b"a,b\n1,2\n" * 1000, mtime=0)[:-1], "The part made-1 is truncated: its gzip stream has no end"),
+        (gzip.compress(b"a,b\n1,2\n" * 1000, mtime=0)[:-8], "The part made-1 is truncated: its gzip stream has no end"),
+        (gzip.compress(b"a,b\n1,2\n" * 1000, mtime=0)[:30], "The part made-1 is truncated: its gzip stream has no end"),
+        (gzip.compress(b"a,b\n", mtime=0) + b"more", "The part made-1 is not sound gzip (Not a gzipped file (b'mo'))"),
         (b"a,b\n1,2\n", "The part made-1 is not sound gzip (Not a gzipped file (b'a,'))"),
     ],
 )

@@ -2,70 +2,29 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import psycopg
 import pytest
 from boto3.session import Session
 
 from activities.cost_aggregate import aggregated
-from activities.cost_delivery import find_deliveries
 from activities.cost_import import CostImport, unheard
 from activities.cost_lines import Part
 from activities.cost_store import CostStore, ensure_partition
 from domain.calendar import Month
 from domain.cost import CostPeriod, PeriodImported, period_stream
-from domain.decision import Channel, CommandRefused, Organization, Origin
+from domain.decision import Channel, Organization, Origin
 from domain.errors import Contention, DamagedReport, Unavailable
 from domain.money import total
-from domain.process import CostDelivery, CostImportResult, CostSource
 from ledger.ledger import Ledger
+from tests.activities.importing import MAY, MEMORY_MB, Here
 from tests.support.cost_reports import SAMPLE, MadeReport, line
 
-MEMORY_MB = 128
-MAY = Month(2026, 5)
 UNTOUCHED = "Nothing was imported, and what was there is untouched."
-
-
-class Here:
-    """A ledger, a store and the import over them."""
-
-    def __init__(self, ledger: Ledger, database_url: str) -> None:
-        self.url = database_url
-        self.ledger = ledger
-        self.store = CostStore(database_url)
-        self.imports = CostImport(ledger, self.store, Organization(), MEMORY_MB)
-
-    def run(self, source: Path | str, month: Month = MAY, **changes: Any) -> CostImportResult:
-        return self.imports.import_report(self.delivery(source, month, **changes), Origin(workflow_run_id=str(uuid4())))
-
-    def delivery(self, source: Path | str, month: Month = MAY, **changes: Any) -> CostDelivery:
-        wanted = CostSource(source=str(source), actor="system", channel=Channel.WORKFLOW, billing_period=month)
-        (delivery,) = find_deliveries(wanted, unheard)
-        return delivery.model_copy(update=changes)
-
-    def query(self, statement: str) -> list[tuple[Any, ...]]:
-        with psycopg.connect(self.url) as connection:
-            return connection.execute(statement).fetchall()
-
-    def situation(self) -> tuple[Any, ...]:
-        """All that an import may change, refusals aside."""
-        stream = period_stream(MAY)
-        return self.ledger.read(stream), self.query("SELECT * FROM cost_rows ORDER BY 1, 2, 3, 4, 5, 6, 7")
-
-    def refusals(self) -> list[CommandRefused]:
-        return [event.fact for event in self.ledger.follow(0, 100) if isinstance(event.fact, CommandRefused)]
-
-
-@pytest.fixture
-def here(database_url: str) -> Iterator[Here]:
-    with Ledger(database_url, Organization(), pool_size=4) as ledger:
-        yield Here(ledger, database_url)
 
 
 @pytest.fixture
@@ -370,16 +329,6 @@ def test_a_row_that_was_lost_is_missed_though_it_cost_nothing(
     MadeReport([[line("1"), line("0", ProductCode="AmazonS3")]]).write(tmp_path / "next")
     fails(here, tmp_path / "next", f"PostgreSQL has kept 1 of 2 rows. {UNTOUCHED}", "NotReconciled")
     assert here.situation() == settled
-
-
-def test_a_version_is_held_by_one_importer_at_a_time(here: Here, tmp_path: Path) -> None:
-    MadeReport().write(tmp_path)
-    with here.store.hold(here.delivery(tmp_path).report), pytest.raises(Contention) as caught:
-        here.run(tmp_path)
-    assert caught.value.message == (
-        "Version assembly-1 of 2026-05 is being imported by somebody else: wait for that import to end."
-    )
-    assert here.run(tmp_path).status == "imported"
 
 
 def test_a_database_that_does_not_answer(here: Here, tmp_path: Path) -> None:

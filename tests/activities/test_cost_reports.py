@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from threading import Timer
 from typing import Any
+from uuid import uuid4
 
 import duckdb
 import pytest
@@ -18,17 +19,25 @@ from activities.cost_reports import ERROR_CHARS_MAX, CostReports
 from activities.cost_watch import watched
 from domain.calendar import Month
 from domain.cost import period_stream
-from domain.decision import Channel, Organization
+from domain.decision import SYSTEM, SYSTEM_ID, Channel, CommandRefused, Organization, Persona
+from domain.people import GrantPersona, RegisterPerson
 from domain.process import CostDelivery, CostImportResult, CostSource
 from ledger.ledger import Ledger
 from tests.support.cost_reports import SAMPLE, MadeReport, line
 
+ENGINEER, STRANGER = "engineer@example.com", "stranger@example.com"
 LONG_QUERY = "SELECT count(*) FROM range(100000000000) a WHERE a.range % 7 = 3"
 
 
 @pytest.fixture
 def ledger(database_url: str) -> Iterator[Ledger]:
+    """With one person in it, who may import."""
     with Ledger(database_url, Organization(), pool_size=2) as ledger:
+        ledger.people.ensure(ENGINEER, "Eng")
+        ledger.people.ensure(STRANGER, "No")
+        setup: dict[str, Any] = {"actor": SYSTEM, "channel": Channel.SETUP, "person": ENGINEER}
+        ledger.record(RegisterPerson(command_id=uuid4(), **setup))
+        ledger.record(GrantPersona(command_id=uuid4(), persona=Persona.CLOUD_ENGINEER, **setup))
         yield ledger
 
 
@@ -38,7 +47,7 @@ def reports(ledger: Ledger, database_url: str) -> CostReports:
 
 
 def wanted(source: Path, **changes: Any) -> CostSource:
-    return CostSource(source=str(source), actor="system", channel=Channel.WORKFLOW, **changes)
+    return CostSource.model_validate({"source": str(source), "actor": ENGINEER, **changes})
 
 
 def in_activity[Input, Result](activity: Callable[[Input], Result], argument: Input) -> tuple[Result, list[Progress]]:
@@ -145,3 +154,53 @@ def test_a_statement_that_is_done_leaves_its_watcher_behind_at_once() -> None:
     with duckdb.connect() as connection, watched(connection, seen.append, "adding up"):
         connection.execute("SELECT 1")
     assert seen == []
+
+
+IMPOSTORS = [
+    ("nobody@example.com", Channel.CLI, "NotFound", "UnknownPerson"),
+    (STRANGER, Channel.CLI, "Forbidden", "NotGranted"),
+    (SYSTEM, Channel.CLI, "Forbidden", "SystemActor"),
+    (SYSTEM, Channel.WORKFLOW, "Forbidden", "SystemActor"),  # a process that was started by hand
+    (SYSTEM, Channel.SETUP, "Forbidden", "SystemActor"),
+    (str(SYSTEM_ID), Channel.WORKFLOW, "Forbidden", "SystemActor"),
+]
+
+
+@pytest.mark.parametrize(("actor", "channel", "error", "code"), IMPOSTORS)
+def test_whoever_may_not_import_does_not_even_get_to_look(
+    reports: CostReports, ledger: Ledger, tmp_path: Path, actor: str, channel: Channel, error: str, code: str
+) -> None:
+    with pytest.raises(ApplicationError) as refused:
+        in_activity(reports.find_deliveries, wanted(tmp_path / "not there", actor=actor, channel=channel))
+    assert (refused.value.type, refused.value.non_retryable, refused.value.details) == (error, True, (code,))
+    assert [fact.code for fact in refusals(ledger)] == [code]
+
+
+@pytest.mark.parametrize(("actor", "channel", "error", "code"), IMPOSTORS)
+def test_whoever_may_not_import_is_refused_before_anything_is_read(
+    reports: CostReports, ledger: Ledger, tmp_path: Path, actor: str, channel: Channel, error: str, code: str
+) -> None:
+    MadeReport().write(tmp_path)
+    found, _ = in_activity(reports.find_deliveries, wanted(tmp_path))
+    (part,) = tmp_path.rglob("*.gz")
+    part.unlink()
+    delivery = found.deliveries[0].model_copy(update={"actor": actor, "channel": channel})
+    result, heartbeats = in_activity(reports.import_delivery, delivery)
+    assert (result.status, result.error, result.code) == ("refused", error, code)
+    assert heartbeats == []
+    assert [(fact.subject, fact.code) for fact in refusals(ledger)] == [("cost/2026-05", code)]
+
+
+def test_whoever_may_not_import_is_refused_although_nothing_would_change(
+    reports: CostReports, ledger: Ledger, tmp_path: Path
+) -> None:
+    MadeReport().write(tmp_path)
+    found, _ = in_activity(reports.find_deliveries, wanted(tmp_path))
+    result, _ = in_activity(reports.import_delivery, found.deliveries[0])
+    assert result.status == "imported"
+    again, _ = in_activity(reports.import_delivery, found.deliveries[0].model_copy(update={"actor": STRANGER}))
+    assert (again.status, again.code) == ("refused", "NotGranted")
+
+
+def refusals(ledger: Ledger) -> list[CommandRefused]:
+    return [event.fact for event in ledger.follow(0, 100) if isinstance(event.fact, CommandRefused)]

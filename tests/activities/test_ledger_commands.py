@@ -13,7 +13,17 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.contracts import RecordRequest, RefusalRequest, ScheduleRequest
 from activities.ledger_commands import LedgerCommands, reported
-from domain.decision import Accepted, Channel, CommandRefused, Organization, Persona, PersonId, Refused
+from domain.decision import (
+    SYSTEM,
+    SYSTEM_ID,
+    Accepted,
+    Channel,
+    CommandRefused,
+    Organization,
+    Persona,
+    PersonId,
+    Refused,
+)
 from domain.errors import BadInput, CommandConflict, Contention, DamagedReport, Unavailable
 from domain.hierarchy import NodePath
 from domain.people import GrantPersona, person_stream
@@ -197,3 +207,36 @@ def test_what_is_no_address_is_refused(commands: LedgerCommands, engineer: str, 
         run(commands.register_person, registration(engineer, email=email))
 
     assert (wrong.value.type, wrong.value.non_retryable) == ("BadInput", True)
+
+
+def test_a_refused_registration_leaves_nobody_in_the_directory(commands: LedgerCommands, ledger: Ledger) -> None:
+    outcome = run(commands.register_person, registration(OWNER))
+
+    assert isinstance(outcome, Refused)
+    assert (outcome.error, outcome.code) == ("Forbidden", "NotGranted")
+    assert ledger.people.find("new@example.com") is None
+
+
+def test_nobody_learns_who_is_known_by_being_refused(commands: LedgerCommands) -> None:
+    outcomes = [run(commands.register_person, registration(OWNER, email=email)) for email in (LEAD, "new@example.com")]
+
+    assert len({(outcome.kind, outcome.message) for outcome in outcomes}) == 1
+
+
+@pytest.mark.parametrize("channel", [Channel.WORKFLOW, Channel.SETUP])
+@pytest.mark.parametrize("actor", [SYSTEM, str(SYSTEM_ID)])
+def test_a_process_started_by_hand_cannot_claim_to_be_the_system(
+    commands: LedgerCommands, ledger: Ledger, actor: str, channel: Channel
+) -> None:
+    grant = GrantPersona(
+        command_id=uuid4(), actor=actor, channel=channel, person=STRANGER, persona=Persona.FINANCIAL_ADMIN
+    )
+    granted = run(commands.record, RecordRequest(command=grant))
+    registered = run(commands.register_person, registration(actor).model_copy(update={"channel": channel}))
+
+    for outcome in (granted, registered):
+        assert isinstance(outcome, Refused)
+        assert (outcome.error, outcome.code) == ("Forbidden", "SystemActor")
+    assert ledger.people.find("new@example.com") is None
+    refused = [event for event in ledger.follow(0, 1000) if isinstance(event.fact, CommandRefused)]
+    assert {(event.actor == SYSTEM_ID, event.channel) for event in refused} == {(False, Channel.UPDATE)}

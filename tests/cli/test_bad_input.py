@@ -30,6 +30,13 @@ WRONG = {
     ("budget", "load", "none.csv", "--override", "--as", "a@example.com"): "--year and --from",
     ("cost", "import", "folder", "--period", "May", "--as", "a@example.com"): "YYYY-MM",
     ("tasks", "--as", "system", "--nonsense"): "--nonsense",
+    ("schedule", "show", PRODUCT, "--year", "2000"): "2001",
+    ("budget", "load", "x.csv", "--year", "2199", "--from", "2199-01-01", "--as", "a@b"): "2198",
+    ("person", "add", "a@example.com", "A\x1bnn", "--as", "b@example.com"): "name: ",
+    ("schedule", "reject", PRODUCT, "--version", "1", "--reason", "a\x07b", "--as", "a@b"): "control characters",
+    ("account", "allocate", "1" * 12, f"{PRODUCT}=100", "--type", "Shared", "--from", "1999-12-31", "--as", "a@b"): (
+        "effective-on"
+    ),
     ("schedule", "submit", PRODUCT, "--even", "--as", "system"): "name a person",
     ("schedule", "submit", PRODUCT, "--even", "--as", "x" * 400): "320",
     ("setup", "--name", "Ann"): "--admin EMAIL",

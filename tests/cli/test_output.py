@@ -66,8 +66,9 @@ def test_json_is_valid_and_exact_with_any_names(names: dict[str, str]) -> None:
 
 def test_json_has_amounts_as_text_with_all_digits() -> None:
     row = {
-        "amount": Decimal("20994.799999776000148800"),
-        "whole": Decimal("38000.000000000000000000"),
+        "amount": Decimal("20994.7999997760001488"),
+        "whole": Decimal("38000.00"),
+        "yen": Decimal(38000),
         "month": Month(2026, 5),
         "node": NodePath(("Retail", "A/B")),
         "type": AccountType.SHARED,
@@ -79,7 +80,8 @@ def test_json_has_amounts_as_text_with_all_digits() -> None:
     }
     assert plain_data(row) == {
         "amount": "20994.7999997760001488",
-        "whole": "38000",
+        "whole": "38000.00",
+        "yen": "38000",
         "month": "2026-05",
         "node": "Retail/A%2FB",
         "type": "Shared",

@@ -231,3 +231,9 @@ def test_what_an_account_spends_is_what_its_products_get(amount: Decimal, cuts: 
     shares = [Share(product=NodePath(("a", "b", "c", f"p{n}")), percent=percent) for n, percent in enumerate(percents)]
     assert sum(percents) == 100
     assert sum(split_spend(amount, shares, 2).values()) == amount
+
+
+@pytest.mark.parametrize("day", ["1999-12-31", "2200-01-01", "9999-12-31", "0001-01-01"])
+def test_an_allocation_from_a_day_beyond_all_calendars_is_no_command(day: str) -> None:
+    with pytest.raises(ValidationError, match="effective_on"):
+        AllocateAccount.model_validate(allocate("100").model_dump(mode="json") | {"effective_on": day})

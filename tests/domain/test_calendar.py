@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.calendar import FiscalCalendar, Month, days, starts_spend_period
+from domain.calendar import FISCAL_YEAR_MAX, FISCAL_YEAR_MIN, FiscalCalendar, Month, days, starts_spend_period
 
 months = st.builds(Month, st.integers(2001, 2198), st.integers(1, 12))
 calendars = st.builds(FiscalCalendar, st.integers(1, 12))
@@ -67,3 +67,15 @@ def test_leap_years_have_their_day() -> None:
 def test_spend_periods_start_on_the_first_and_on_sundays() -> None:
     starts = [day.day for day in days(date(2026, 5, 1), date(2026, 5, 31)) if starts_spend_period(day)]
     assert starts == [1, 3, 10, 17, 24, 31]
+
+
+@pytest.mark.parametrize("first_month", range(1, 13))
+@pytest.mark.parametrize("year", [FISCAL_YEAR_MIN, FISCAL_YEAR_MAX])
+def test_the_first_and_last_fiscal_years_have_twelve_whole_months(first_month: int, year: int) -> None:
+    found = FiscalCalendar(first_month).months(year)
+    assert len(found) == 12
+    assert found[0].first_day < found[-1].last_day
+
+
+def test_the_very_last_month_has_a_last_day() -> None:
+    assert Month(2199, 12).last_day == date(2199, 12, 31)

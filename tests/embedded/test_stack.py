@@ -29,8 +29,11 @@ from pathlib import Path
 from embedded.stack import Stack
 with Stack(Path(sys.argv[1]), aws=False, progress=lambda line: print(line, flush=True)) as stack:
     stack.start("sleeper", ["sleep", "1000"])
-    print("READY", flush=True)
-    stack.wait()
+    try:
+        print("READY", flush=True)
+        stack.wait()
+    except KeyboardInterrupt:  # the signal may come before it waits
+        pass
 print("STOPPED", flush=True)
 """
 

@@ -11,11 +11,12 @@ from uuid import uuid4
 
 from temporalio.client import Client
 
-from domain.decision import Accepted, Channel
+from domain.decision import Accepted
 from domain.process import TASK_QUEUE, RegisterPersonRequest, WorkflowName
 from embedded.process import ROOT
 from tests.support.compose import process_environment, service
 
+ADMIN = "admin@example.com"
 READY_WITHIN_S = 30.0
 STOPPED_WITHIN_S = 30.0
 
@@ -60,15 +61,13 @@ async def test_the_worker_of_the_compose_file_sets_up_works_is_healthy_and_stops
     database_url: str, temporal: str, temporal_client: Client, tmp_path: Path
 ) -> None:
     environment = environment_of("worker", database_url, temporal, tmp_path)
-    setup = await finished(service("setup").command, environment, tmp_path)
+    setup = await finished([*service("setup").command, "--admin", ADMIN], environment, tmp_path)
     assert setup.returncode == 0, setup.stderr
     process = start(environment, tmp_path)
     try:
         await wait_until_healthy(process, environment, tmp_path)
         command_id = uuid4()
-        request = RegisterPersonRequest(
-            command_id=command_id, actor="system", channel=Channel.WORKFLOW, email="ann@example.com", name="Ann"
-        )
+        request = RegisterPersonRequest(command_id=command_id, actor=ADMIN, email="ann@example.com", name="Ann")
         outcome = await temporal_client.execute_workflow(
             WorkflowName.PERSON_REGISTRATION,
             request,

@@ -78,7 +78,11 @@ def hostile(tmp_path: Path) -> dict[str, tuple[str, tuple[str, ...], str]]:
         ),
         "a person nobody knows": ("approve", ("--input", '{"actor": "x@y.example", "version": 1}'), "not known here"),
         "the system": ("approve", ("--input", '{"actor": "system", "version": 1}'), "Nobody outside"),
-        "a NUL character": ("reject", ("--input", json.dumps({"actor": LEAD, "version": 1, "reason": "a\0"})), "NUL"),
+        "a NUL character": (
+            "reject",
+            ("--input", json.dumps({"actor": LEAD, "version": 1, "reason": "a\0"})),
+            "control characters",
+        ),
     }
 
 

@@ -17,7 +17,7 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import boto3
 import psycopg
@@ -25,7 +25,8 @@ import pytest
 from temporalio.client import Client, WithStartWorkflowOperation
 from temporalio.common import WorkflowIDConflictPolicy
 
-from domain.decision import SYSTEM, Accepted, Channel, Organization
+from domain.decision import SYSTEM, Accepted, Channel, Organization, Persona
+from domain.people import GrantPersona, RegisterPerson
 from domain.process import (
     TASK_QUEUE,
     BudgetFile,
@@ -50,6 +51,7 @@ from tests.workflows.stage import MONTHS, OWNER, PRODUCT, YEAR, company
 
 DIES_WITHIN_S = 60.0
 DONE_WITHIN = timedelta(seconds=120)
+ADMIN = "admin@example.com"
 COMMAND_ID = UUID("00000000-0000-4000-8000-0000000000aa")
 _numbers = itertools.count(1)
 
@@ -119,9 +121,7 @@ async def refusal(case: Case) -> Counter[str]:
 
 
 async def registration(case: Case) -> Counter[str]:
-    request = RegisterPersonRequest(
-        command_id=COMMAND_ID, actor=SYSTEM, channel=Channel.WORKFLOW, email="new@example.com", name="Nadia New"
-    )
+    request = RegisterPersonRequest(command_id=COMMAND_ID, actor=ADMIN, email="new@example.com", name="Nadia New")
     outcome = await case.run(WorkflowName.PERSON_REGISTRATION, request, Accepted)
     assert outcome.events == 1
     with psycopg.connect(case.database_url) as connection:
@@ -137,8 +137,7 @@ async def budget(case: Case) -> Counter[str]:
     content_hash = FileStore(str(case.directory / "files")).put(data)
     request = BudgetFile(
         command_id=COMMAND_ID,
-        actor=SYSTEM,
-        channel=Channel.WORKFLOW,
+        actor=ADMIN,
         content_hash=content_hash,
         file_name="Example_2027_true_2027-01-01_false_Budget_v1.csv",
     )
@@ -154,7 +153,7 @@ async def organization(case: Case) -> Counter[str]:
 
 
 async def cost(case: Case) -> Counter[str]:
-    source = CostSource(source=str(write_report(case.directory / "cur")), actor=SYSTEM, channel=Channel.WORKFLOW)
+    source = CostSource(source=str(write_report(case.directory / "cur")), actor=ADMIN)
     result = await case.run(WorkflowName.COST_WATCH, source, CostWatchResult)
     assert [(one.status, one.lines, one.totals) for one in result.imports] == [
         ("imported", 40, {"Usage": "50.000000005"})
@@ -230,8 +229,11 @@ async def make_case(
         name = f"fire_{next(_numbers)}"
         await asyncio.to_thread(postgres.create_database, name, template)
         made.append(name)
-        with company(postgres.url(name)):
-            pass
+        with company(postgres.url(name)) as ledger:
+            ledger.people.ensure(ADMIN, "Admin")
+            known: dict[str, Any] = {"actor": SYSTEM, "channel": Channel.SETUP, "person": ADMIN}
+            ledger.record(RegisterPerson(command_id=uuid4(), **known))
+            ledger.record(GrantPersona(command_id=uuid4(), persona=Persona.FINANCIAL_ADMIN, **known))
         return Case(await own_namespace(temporal, name.replace("_", "-")), postgres.url(name), tmp_path / name)
 
     yield make

@@ -14,7 +14,7 @@ from typing import Any
 from activities.cost_manifest import REQUIRED_COLUMNS
 from embedded.process import ROOT
 
-SAMPLE = ROOT / "tests" / "data" / "cur"
+SAMPLE = ROOT / "demo" / "cur"
 PAYER = "999999999999"
 COLUMNS = ("identity/LineItemId", *REQUIRED_COLUMNS, "product/region")
 

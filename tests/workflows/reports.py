@@ -16,7 +16,7 @@ from activities.errors import to_application_error
 from domain.calendar import Month
 from domain.cost import ReportVersion
 from domain.errors import DamagedReport
-from domain.process import CostDelivery, CostImportResult, CostSource
+from domain.process import CostDelivery, CostImportResult, CostSource, ManifestProblem
 
 MAY, JUNE = Month(2026, 5), Month(2026, 6)
 ALWAYS = 1_000_000
@@ -32,6 +32,7 @@ class Reports:
     def __init__(self) -> None:
         self.source = f"folder-{uuid4().hex[:8]}"
         self.found: list[CostDelivery] = []
+        self.problems: list[ManifestProblem] = []
         self.broken: dict[str, tuple[str, int]] = {}
         self.imports: Counter[str] = Counter()
         self.open = threading.Event()
@@ -47,7 +48,7 @@ class Reports:
 
     @activity.defn(name=ActivityName.FIND_DELIVERIES)
     def find(self, _source: CostSource) -> Deliveries:
-        return Deliveries(deliveries=tuple(self.found))
+        return Deliveries(deliveries=tuple(self.found), problems=tuple(self.problems))
 
     @activity.defn(name=ActivityName.IMPORT_DELIVERY)
     def bring_in(self, delivery: CostDelivery) -> CostImportResult:

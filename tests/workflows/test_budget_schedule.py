@@ -169,8 +169,9 @@ async def test_malformed_updates_are_turned_away(stage: Stage) -> None:
 
 async def test_a_text_with_a_nul_character_is_refused_and_stops_nothing(stage: Stage) -> None:
     await stage.submit()
-    with pytest.raises(ApplicationError):
-        await stage.reject(reason="a\0b")
+    address = {name: str(value) for name, value in stage.address(LEAD).items()}
+    with pytest.raises(ApplicationError, match="control characters"):
+        await stage.send(UpdateName.REJECT, {**address, "version": 1, "reason": "a\0b"})
 
     assert (await stage.approve()).events == 1
 

@@ -16,6 +16,7 @@ from domain.process import (
     COST_QUEUE,
     CostSource,
     CostWatchResult,
+    ManifestProblem,
     cost_import_process_id,
     cost_watch_process_id,
 )
@@ -67,6 +68,18 @@ async def test_a_damaged_report_is_told_and_stops_no_other(temporal_client: Clie
     assert results(answer) == [("may-1", "refused", "BadPart"), ("may-2", "imported", ""), ("june-1", "imported", "")]
     assert (answer.imports[0].error, answer.imports[0].message) == ("DamagedReport", "Version may-1 is broken")
     assert reports.imports["may-1"] == 1
+
+
+async def test_a_damaged_manifest_is_told_and_keeps_no_other_month_from_being_imported(temporal_client: Client) -> None:
+    reports = Reports()
+    reports.add("june-1", JUNE)
+    problem = ManifestProblem(manifest="may.json", message="It is not JSON", error="DamagedReport", code="BadManifest")
+    reports.problems.append(problem)
+    async with working(temporal_client, reports) as queue:
+        answer = await watch(temporal_client, reports, queue)
+
+    assert results(answer) == [("june-1", "imported", "")]
+    assert answer.problems == (problem,)
 
 
 async def test_nothing_found_is_no_failure(temporal_client: Client) -> None:

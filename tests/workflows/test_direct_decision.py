@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -15,6 +16,7 @@ from domain.people import GrantPersona
 from domain.process import (
     DirectCommand,
     RegisterPersonRequest,
+    WorkflowName,
     direct_decision_process_id,
     person_registration_process_id,
 )
@@ -94,6 +96,7 @@ async def test_a_person_is_registered(stage: Stage) -> None:
 
 
 async def test_what_is_no_address_fails_the_registration_by_name(stage: Stage) -> None:
+    make_admin(stage, OWNER)
     request = RegisterPersonRequest(command_id=uuid4(), actor=OWNER, email="ann", name="Ann")
     with pytest.raises(WorkflowFailureError) as failed:
         await stage.client.execute_workflow(
@@ -105,3 +108,27 @@ async def test_what_is_no_address_fails_the_registration_by_name(stage: Stage) -
 
     assert isinstance(failed.value.cause, ApplicationError)
     assert failed.value.cause.type == "BadInput"
+
+
+MISFITS: list[tuple[WorkflowName, object]] = [
+    (WorkflowName.DIRECT_DECISION, {"command": {"kind": "nonsense"}}),
+    (WorkflowName.DIRECT_DECISION, {"command": {**grant().model_dump(mode="json"), "actor": ""}}),
+    (WorkflowName.PERSON_REGISTRATION, {"actor": OWNER, "email": "ann@example.com", "name": "A\0nn"}),
+    (WorkflowName.BUDGET_LOAD, 7),
+    (WorkflowName.COST_WATCH, {"source": ""}),
+    (WorkflowName.COST_IMPORT, []),
+    (WorkflowName.BUDGET_SCHEDULE, {"fiscal_year": 1, "product": "A"}),
+]
+
+
+@pytest.mark.parametrize(("name", "message"), MISFITS)
+async def test_a_process_started_with_a_message_that_does_not_fit_ends_and_says_so(
+    stage: Stage, name: WorkflowName, message: object
+) -> None:
+    with pytest.raises(WorkflowFailureError) as failed:
+        await stage.client.execute_workflow(
+            name, message, id=f"misfit-{uuid4()}", task_queue=stage.queue, execution_timeout=timedelta(seconds=20)
+        )
+
+    assert isinstance(failed.value.cause, ApplicationError)
+    assert "validation error" in failed.value.cause.message

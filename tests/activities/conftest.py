@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from domain.decision import Organization
+from ledger.ledger import Ledger
+from tests.activities.importing import Here
+
+
+@pytest.fixture
+def here(database_url: str) -> Iterator[Here]:
+    with Ledger(database_url, Organization(), pool_size=4) as ledger:
+        yield Here(ledger, database_url)
