@@ -210,7 +210,9 @@ async def work(client: Client, settings: Settings, ledger: Ledger, health: Healt
 
     def problem() -> str | None:
         stopped = [task.get_name() for task in running if task.done()]
-        return f"stopped: {', '.join(stopped)}" if stopped else None if projection.thread.is_alive() else "projector"
+        # The thread says that it ends just before it is gone.
+        projecting = projection.thread.is_alive() and not projection.ended.is_set()
+        return f"stopped: {', '.join(stopped)}" if stopped else None if projecting else "projector"
 
     health.problem = problem
     health.now("working")

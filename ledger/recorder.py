@@ -37,9 +37,12 @@ ledger_append(%b::uuid, %b::bytea, %b::text, %b::timestamptz, %b::uuid[], %b::bi
 # function takes the command from the confirmation, so that it cannot be called before there is one.
 _APPEND_CONFIRMED = """
 SELECT positions, known_hash, known_answer FROM (
-    SELECT %b::uuid AS command FROM unnest(%b::uuid[], %b::bigint[], %b::bigint[]) AS seen (id, version, position)
+    SELECT %b::uuid AS command
+    FROM unnest(%b::uuid[], %b::bigint[], %b::bigint[], %b::bytea[]) AS seen (id, version, position, digest)
     JOIN ledger_events ON originator_id = seen.id AND originator_version >= seen.version
-    HAVING count(*) = %b::bigint AND bool_and(originator_version = seen.version AND notification_id = seen.position)
+    HAVING count(*) = %b::bigint AND bool_and(
+        originator_version = seen.version AND notification_id = seen.position AND sha256(state) = seen.digest
+    )
 ) AS confirmed,
 ledger_append(
     confirmed.command, %b::bytea, %b::text, %b::timestamptz, %b::uuid[], %b::bigint[], %b::text[], %b::bytea[]
@@ -95,11 +98,12 @@ class Known(NamedTuple):
 
 
 class StreamEnd(NamedTuple):
-    """The last event of a stream: version, and place in the log."""
+    """The last event of a stream: version, place in the log, and SHA-256 of its state."""
 
     stream_id: UUID
     version: int
     position: int
+    digest: bytes
 
 
 class LedgerDatastore(PostgresDatastore):
@@ -142,9 +146,9 @@ class LedgerRecorder(PostgresApplicationRecorder):
         self, events: Sequence[StoredEvent], receipt: Receipt, seen: Sequence[StreamEnd]
     ) -> Sequence[int] | Known | None:
         """The same, or None and nothing recorded where one of these streams (at least one) does not end there now."""
-        ids, versions, positions = zip(*seen, strict=True)
-        confirmation = (receipt.command_id, Uuids(ids), Bigints(versions), Bigints(positions), len(seen))
-        parameters = (*confirmation, *receipt[1:], *_columns(events))
+        ids, versions, positions, digests = zip(*seen, strict=True)
+        ends = (Uuids(ids), Bigints(versions), Bigints(positions), Byteas(digests), len(seen))
+        parameters = (receipt.command_id, *ends, *receipt[1:], *_columns(events))
         rows = self._connections.query(_APPEND_CONFIRMED, parameters, bulk=len(events) >= BULK_EVENTS_MIN)
         for positions_now, known_hash, known_answer in rows:
             return list(positions_now) if known_hash is None else Known(known_hash, known_answer)

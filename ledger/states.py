@@ -8,6 +8,7 @@ still. If it is not there (a database was restored from a backup under a running
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from threading import Lock
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -22,11 +23,13 @@ STATES_REMEMBERED_MAX = 5_000
 
 
 class Folded(NamedTuple):
-    """A state, the version it has seen, and the place in the log of its last event."""
+    """A state, the version it has seen, and its last event: place in the log, SHA-256 of what is stored."""
 
     state: Any
     version: int = 0
     position: int = 0
+    digest: bytes = b""
+    """After a restore, another event may come to the same version and place."""
 
 
 class Situation(NamedTuple):
@@ -47,7 +50,7 @@ class Situation(NamedTuple):
     @property
     def ends(self) -> list[StreamEnd]:
         """What must still be so when a decision from memory is recorded."""
-        return [StreamEnd(stream_id(stream), seen.version, seen.position) for stream, seen in self.folded.items()]
+        return [StreamEnd(stream_id(stream), *seen[1:]) for stream, seen in self.folded.items()]
 
     def position(self, stream: Stream) -> int:
         return self.folded[stream].position if stream in self.folded else 0
@@ -94,7 +97,8 @@ class StateReader:
             with self._lock:
                 if self._remembered.get(i) is seen:  # no other thread knows better
                     del self._remembered[i]  # so that it becomes the youngest
-                    self._remembered[i] = Folded(grown, event.originator_version, position)
+                    digest = sha256(event.state).digest()
+                    self._remembered[i] = Folded(grown, event.originator_version, position, digest)
 
     def _fold(
         self, ids: Mapping[Stream, UUID], remembered: Mapping[UUID, Folded], command_id: UUID | None
@@ -110,8 +114,8 @@ class StateReader:
         for position, i, version, topic, state in rows:
             if (seen := unconfirmed.get(i)) is None:
                 grown = folds[i].evolve(folded[i].state, self._to_fact(topic, state))
-                folded[i] = Folded(grown, version, position)
-            elif (seen.version, seen.position) == (version, position):
+                folded[i] = Folded(grown, version, position, sha256(state).digest())
+            elif seen[1:] == (version, position, sha256(state).digest()):
                 folded[i] = unconfirmed.pop(i)
             else:
                 return None, None

@@ -13,7 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.process import BudgetFile, BudgetLoadResult, WorkflowName
     from domain.process_texts import plain_text
     from workflows import search_attributes
-    from workflows.recording import UNREADABLE, failure_of
+    from workflows.recording import UNREADABLE, failure_of, given
 
 LOADED_WITHIN = timedelta(hours=1)
 """All attempts together; whoever loads the file can load it again."""
@@ -24,7 +24,8 @@ class BudgetLoad:
     """Checks a budget file and records its products."""
 
     @workflow.run
-    async def run(self, file: BudgetFile) -> BudgetLoadResult:
+    async def run(self, started_with: BudgetFile | None = None) -> BudgetLoadResult:
+        file = given(started_with)
         workflow.set_current_details(f"Loading **{plain_text(file.file_name)}**: checked whole before it is recorded.")
         result = await self._load(file)
         if result.fiscal_year:

@@ -20,8 +20,10 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import AwareDatetime
 
     from activities.contracts import RefusalRequest, ScheduleRequest
+    from domain.calendar import FISCAL_YEAR_MIN
     from domain.decision import Accepted, Channel, Refused
     from domain.errors import BadInput
+    from domain.hierarchy import NodePath
     from domain.money import plain, total
     from domain.process import TURN_OF, ScheduleRound, ScheduleView, UpdateName, WorkflowName
     from domain.process_texts import REFUSAL_CHARS_MAX, REFUSALS_SHOWN_MAX, schedule_details
@@ -53,12 +55,17 @@ class ScheduleRun(ScheduleRound):
     inbox: tuple[Message, ...] = ()
 
 
+_NOTHING = ScheduleRun(fiscal_year=FISCAL_YEAR_MIN, product=NodePath.ROOT)
+"""Stands in for the input that a process started by hand may lack, until run() ends it."""
+
+
 @workflow.defn(name=WorkflowName.BUDGET_SCHEDULE, failure_exception_types=recording.UNREADABLE)
 class BudgetSchedule:
     """Waits for a schedule's submission and for the decision on it."""
 
     @workflow.init  # messages arrive before run() does anything
-    def __init__(self, start: ScheduleRun) -> None:
+    def __init__(self, started_with: ScheduleRun | None = None) -> None:
+        start = started_with or _NOTHING
         self._round = ScheduleRound(fiscal_year=start.fiscal_year, product=start.product, round=start.round)
         self._view = _unknown(self._round)
         self._since = start.since
@@ -69,7 +76,8 @@ class BudgetSchedule:
         self._turn = asyncio.Lock()  # one command at a time, in the order in which they came
 
     @workflow.run
-    async def run(self, _start: ScheduleRun) -> ScheduleView:
+    async def run(self, started_with: ScheduleRun | None = None) -> ScheduleView:
+        recording.given(started_with)
         self._learn(await self._read())
         if self._turn.locked():
             self._show()  # a command is on its way and will publish what comes of it

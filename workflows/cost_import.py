@@ -41,7 +41,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from domain.process_texts import cost_import_summary, plain_text
     from workflows import search_attributes
-    from workflows.recording import UNREADABLE, failure_of
+    from workflows.recording import UNREADABLE, failure_of, given
 
 FOUND_WITHIN = timedelta(minutes=30)
 PERIODS_AT_ONCE_MAX = 4
@@ -66,7 +66,8 @@ class CostWatch:
         self._at_once = asyncio.Semaphore(PERIODS_AT_ONCE_MAX)
 
     @workflow.run
-    async def run(self, source: CostSource) -> CostWatchResult:
+    async def run(self, started_with: CostSource | None = None) -> CostWatchResult:
+        source = given(started_with)
         try:
             found = await self._find(source)
         except ActivityError as error:
@@ -164,7 +165,8 @@ class CostImport:
     """Brings one version of a report for one billing period in: whole, once, or not at all."""
 
     @workflow.run
-    async def run(self, delivery: CostDelivery) -> CostImportResult:
+    async def run(self, started_with: CostDelivery | None = None) -> CostImportResult:
+        delivery = given(started_with)
         period = str(delivery.report.billing_period)
         workflow.upsert_search_attributes([search_attributes.BILLING_PERIOD.value_set(period)])
         _show(delivery, "is being imported; where a part has not arrived yet, it waits for it")

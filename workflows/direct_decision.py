@@ -15,7 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.process import DirectCommand, RegisterPersonRequest, WorkflowName
     from domain.process_texts import plain_text
     from domain.schedule import ScheduleCommand
-    from workflows.recording import UNREADABLE, failure_of, record
+    from workflows.recording import UNREADABLE, failure_of, given, record
 
 _OUTCOME: Any = Outcome
 
@@ -28,7 +28,8 @@ class DirectDecision:
     """Records one command: an allocation or a grant."""
 
     @workflow.run
-    async def run(self, request: DirectCommand) -> Outcome:
+    async def run(self, started_with: DirectCommand | None = None) -> Outcome:
+        request = given(started_with)
         if isinstance(request.command, ScheduleCommand):
             raise ApplicationError(
                 f"{request.command.kind} is decided in the process of its product: use `allot schedule`.",
@@ -45,7 +46,8 @@ class PersonRegistration:
     """Puts somebody into the directory of people and makes them known to the ledger."""
 
     @workflow.run
-    async def run(self, request: RegisterPersonRequest) -> Outcome:
+    async def run(self, started_with: RegisterPersonRequest | None = None) -> Outcome:
+        request = given(started_with)
         try:
             outcome: Accepted | Refused = await workflow.execute_activity(
                 ActivityName.REGISTER_PERSON,

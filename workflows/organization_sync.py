@@ -21,7 +21,8 @@ class OrganizationSync:
     """Records accounts that are new or have changed."""
 
     @workflow.run
-    async def run(self, request: SyncRequest) -> SyncResult:
+    async def run(self, started_with: SyncRequest | None = None) -> SyncResult:
+        request = started_with or SyncRequest()
         workflow.set_current_details("Reading the accounts from AWS Organizations.")
         try:
             result: SyncResult = await workflow.execute_activity(

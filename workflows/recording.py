@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
         ScheduleRequest,
     )
     from domain.decision import Accepted, Outcome, Refused
-    from domain.errors import Unavailable
+    from domain.errors import BadInput, Unavailable
     from domain.process import ScheduleView
     from domain.registry import AnyCommand
 
@@ -30,6 +30,15 @@ UNREADABLE = (ValidationError,)
 """For `failure_exception_types`: a process started with a message that does not fit ends and says so. It would else be
 tried again for ever, and keep its id, which is that of a product, from the process that belongs there."""
 _OUTCOME: Any = Outcome  # a union of two models is a type for pydantic, but not for `type[...]`
+
+
+def given[M](message: M | None) -> M:
+    """What a process is started with. One that is started by hand may lack it: that ends it, like what does not fit."""
+    if message is None:
+        raise ApplicationError(
+            "This process was started without input: start it with `allot`.", type=BadInput.__name__, non_retryable=True
+        )
+    return message
 
 
 @contextmanager

@@ -75,6 +75,18 @@ class Pour(Command):
         return jar(self.jar)
 
 
+class Guarded(Command):
+    """Fills a jar while another one, which is only read, is open."""
+
+    kind: Literal["jar.Guarded"] = "jar.Guarded"
+    jar: str
+    guard: str
+
+    @property
+    def subject(self) -> Stream:
+        return jar(self.jar)
+
+
 class Stock(Command):
     """Many new jars at once."""
 
@@ -131,6 +143,12 @@ def _pour(states: States, command: Pour, context: Context) -> Decision:
     )
 
 
+def _guarded(states: States, command: Guarded, _: Context) -> Decision:
+    if states[jar(command.guard)].sealed:
+        raise Refusal("The guard is sealed.", code="Sealed")
+    return Decision([Event(command.subject, Filled(beans=1))])
+
+
 def _stock(states: States, command: Stock, context: Context) -> Decision:
     return Decision([Event(jar(f"{command.shelf}-{n}"), Filled(beans=n)) for n in range(command.jars)])
 
@@ -139,6 +157,7 @@ RULES: dict[type[Command], Rule] = {
     Fill: Rule(lambda command, _: [command.subject], _fill),
     Seal: Rule(lambda command, _: [command.subject], _seal),
     Pour: Rule(lambda command, _: [command.subject, jar(command.into)], _pour),
+    Guarded: Rule(lambda command, _: [command.subject, jar(command.guard)], _guarded),
     Stock: Rule(lambda command, _: [command.subject], _stock),
 }
 FOLDS = {

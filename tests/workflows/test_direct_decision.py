@@ -132,3 +132,14 @@ async def test_a_process_started_with_a_message_that_does_not_fit_ends_and_says_
 
     assert isinstance(failed.value.cause, ApplicationError)
     assert "validation error" in failed.value.cause.message
+
+
+@pytest.mark.parametrize("name", [name for name in WorkflowName if name is not WorkflowName.ORGANIZATION_SYNC])
+async def test_a_process_started_without_input_ends_and_says_so(stage: Stage, name: WorkflowName) -> None:
+    with pytest.raises(WorkflowFailureError) as failed:
+        await stage.client.execute_workflow(
+            name, id=f"misfit-{uuid4()}", task_queue=stage.queue, execution_timeout=timedelta(seconds=20)
+        )
+
+    assert isinstance(failed.value.cause, ApplicationError)
+    assert "started without input" in failed.value.cause.message
