@@ -247,3 +247,10 @@ class ScheduleMachine(RuleBasedStateMachine):
 
 TestScheduleMachine = ScheduleMachine.TestCase
 TestScheduleMachine.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
+
+
+@pytest.mark.slow
+class TestScheduleMachineAtLength(ScheduleMachine.TestCase):  # type: ignore[misc,valid-type]  # made at run time
+    """The same rules for many more lives."""
+
+    settings = settings(max_examples=5_000, stateful_step_count=50, deadline=None)
