@@ -69,6 +69,8 @@ def _appoint(session: Session, email: str, name: str) -> str:
 
     with Ledger(session.database_url, session.settings.organization(), pool_size=1) as ledger:
         known = ledger.people.find(email)
+        if known is None and ledger.is_known(FIRST_ADMIN):
+            raise _appointed_already(email)  # before anything of somebody else is kept
         person = str(known or ledger.people.ensure(email, name))
         shared: dict[str, Any] = {"actor": SYSTEM, "channel": Channel.SETUP, "person": person}
         register = RegisterPerson(command_id=uuid5(FIRST_ADMIN, person), **shared)
@@ -77,11 +79,15 @@ def _appoint(session: Session, email: str, name: str) -> str:
             _accepted(ledger, register)
             return _accepted(ledger, appoint).message
         except CommandConflict:
-            raise Forbidden(
-                "This installation has had its first Financial Admin, and it was somebody else: they can let more "
-                f"people be one, with `allot person add {email} NAME --grant financial_admin --as THEIR-EMAIL`.",
-                code="AlreadyAppointed",
-            ) from None
+            raise _appointed_already(email) from None
+
+
+def _appointed_already(email: str) -> Forbidden:
+    return Forbidden(
+        "This installation has had its first Financial Admin, and it was somebody else: they can let more "
+        f"people be one, with `allot person add {email} NAME --grant financial_admin --as THEIR-EMAIL`.",
+        code="AlreadyAppointed",
+    )
 
 
 def rebuild_views(session: Session, progress: Callable[[int, int], None]) -> tuple[int, int]:

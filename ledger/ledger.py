@@ -195,6 +195,10 @@ class Ledger:
 
     # Reading
 
+    def is_known(self, command_id: UUID) -> bool:
+        """Whether a command with that id was decided before, whatever it wanted."""
+        return self._recorder.select_situation((), (), command_id)[1] is not None
+
     def states(self, streams: Iterable[Stream]) -> States:
         """Folded now; a stream without events has its category's initial state and version 0."""
         return self._states.read(tuple(streams)).states

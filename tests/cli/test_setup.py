@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import psycopg
 import pytest
 
 from tests.cli.conftest import Allot
@@ -16,7 +17,7 @@ def servers(allot: Allot, database_url: str, temporal: str, monkeypatch: pytest.
 
 
 @pytest.mark.usefixtures("servers")
-def test_setup_can_be_repeated_but_there_is_one_first_admin(allot: Allot) -> None:
+def test_setup_can_be_repeated_but_there_is_one_first_admin(allot: Allot, database_url: str) -> None:
     first = allot("setup", "--admin", "ann@example.com", "--name", "Ann", "--json")
     assert first.status == 0
     assert json.loads(first.out)["admin"]["email"] == "ann@example.com"
@@ -25,6 +26,8 @@ def test_setup_can_be_repeated_but_there_is_one_first_admin(allot: Allot) -> Non
     other = allot("setup", "--admin", "bob@example.com", "--name", "Bob")
     assert other.status == 4
     assert "--grant financial_admin" in other.err
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("SELECT array_agg(email) FROM people").fetchone() == (["ann@example.com"],)
 
 
 @pytest.mark.usefixtures("servers")
