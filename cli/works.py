@@ -20,8 +20,8 @@ from cli.doors import NO_ANSWER, UNTOUCHED_EVENTS, as_our_error, temporal, why_w
 from cli.output import console, note, safe
 from cli.session import Session
 from domain.errors import AllotError, Unavailable
-from domain.model import Model
-from domain.process import TASK_QUEUE, WorkflowName
+from domain.process import TASK_QUEUE, BudgetFile, CostSource, SyncRequest, WorkflowName
+from domain.process_texts import work_summary
 
 LOOK_EVERY_S = 0.25
 TAKEN_UP_WITHIN_S = 8.0
@@ -35,7 +35,12 @@ type Step = Callable[[str, int, int], None]
 
 
 async def work[T](
-    session: Session, name: WorkflowName, request: Model, process_id: str, result: type[T], step: Step
+    session: Session,
+    name: WorkflowName,
+    request: BudgetFile | CostSource | SyncRequest,
+    process_id: str,
+    result: type[T],
+    step: Step,
 ) -> T:
     """Runs a process and returns its result.
 
@@ -51,6 +56,7 @@ async def work[T](
                     task_queue=TASK_QUEUE,
                     id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
                     id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                    static_summary=work_summary(request),
                     result_type=result,
                     rpc_timeout=timedelta(seconds=TAKEN_UP_WITHIN_S),
                 )

@@ -14,7 +14,7 @@ from decimal import Decimal
 from domain.cost import ReportVersion
 from domain.decision import Command
 from domain.money import figure
-from domain.process import TURN_OF, BudgetFile, CostSource, ScheduleRound, ScheduleView, UpdateName
+from domain.process import TURN_OF, BudgetFile, CostSource, ScheduleRound, ScheduleView, SyncRequest, UpdateName
 from domain.schedule import State
 
 SUMMARY_BYTES_MAX = 200
@@ -70,6 +70,17 @@ def cost_import_summary(report: ReportVersion) -> str:
 
 def organization_sync_summary() -> str:
     return "Read the accounts from AWS Organizations"
+
+
+def work_summary(request: BudgetFile | CostSource | SyncRequest) -> str:
+    """Of the process that such a message starts."""
+    match request:
+        case BudgetFile():
+            return budget_load_summary(request)
+        case CostSource():
+            return cost_watch_summary(request)
+        case SyncRequest():
+            return organization_sync_summary()
 
 
 def direct_decision_summary(command: Command) -> str:

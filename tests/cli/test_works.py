@@ -88,6 +88,8 @@ async def test_a_load_that_is_under_way_answers_nobody_else(
         answers = await asyncio.gather(*tasks)
 
     assert [answer.message for answer in answers] == [first, second]
+    described = await temporal_client.get_workflow_handle(budget_load_process_id(content_hash)).describe()
+    assert await described.static_summary() == "Load the budget file budget.csv"  # for people in the Temporal UI
 
 
 async def test_somebody_elses_failure_is_not_ours(temporal: str, temporal_client: Client) -> None:
