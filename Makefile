@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 export PYTHON
 
 BIN := .venv/bin
-SOURCES := domain ledger views workflows activities cli embedded $(wildcard *.py) tests bench deploy
+SOURCES := domain rights ledger views workflows activities cli embedded $(wildcard *.py) tests bench deploy
 # Each process has servers of its own; a file stays in one process, because its tests may share them.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 # Sets PYTEST_ARGS="-k name -x" and the like.
@@ -51,7 +51,7 @@ docs: env ## Write the pages that are made from the code
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.12
 lock: env ## Choose package versions anew, for development and for the container image
-	@$(LOCK) pyproject.toml --group embedded --group test --group lint --group build -o requirements.lock
+	@$(LOCK) pyproject.toml --group embedded --group test --group lint --group mutation --group build -o requirements.lock
 	@$(LOCK) pyproject.toml -o deploy/requirements.lock
 
 env: ## Make .venv and see to it that Temporal is there; quick when nothing changed

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, DotEnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
+from domain.business_days import WAIT_DAYS_MAX, YEAR_GRACE_DAYS_MAX, BusinessCalendar
 from domain.calendar import FiscalCalendar
 from domain.decision import Organization
 from domain.money import Currency
@@ -36,6 +43,12 @@ class Settings(BaseSettings):
     fiscal_year_first_month: Annotated[int, Field(ge=1, le=12)] = 1
     time_zone: str = "UTC"
     payer_account_id: str | None = None
+
+    # How long people are waited for, in business days of the time zone above.
+    holidays: Annotated[tuple[date, ...], NoDecode] = ()
+    reminder_business_days: Annotated[int, Field(ge=1, le=WAIT_DAYS_MAX)] = 2
+    escalation_business_days: Annotated[int, Field(ge=1, le=WAIT_DAYS_MAX)] = 5
+    year_grace_days: Annotated[int, Field(ge=0, le=YEAR_GRACE_DAYS_MAX)] = 0
 
     # Where things are.
     database_url: SecretStr = SecretStr("postgresql://allot@localhost:5432/allot")
@@ -76,12 +89,25 @@ class Settings(BaseSettings):
         ZoneInfo(name)
         return name
 
+    @field_validator("holidays", mode="before")
+    @classmethod
+    def _listed_days(cls, value: object) -> object:
+        """Written as `2026-12-25,2026-12-26`."""
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
     def organization(self) -> Organization:
         """What decisions need to know of the company."""
         return Organization(
             currency=self.currency,
             calendar=FiscalCalendar(self.fiscal_year_first_month),
             payer_account_id=self.payer_account_id,
+            business=BusinessCalendar(
+                time_zone=ZoneInfo(self.time_zone),
+                holidays=frozenset(self.holidays),
+                reminder_days=self.reminder_business_days,
+                escalation_days=self.escalation_business_days,
+                year_grace_days=self.year_grace_days,
+            ),
         )
 
     @property

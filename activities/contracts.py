@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from enum import StrEnum
+from typing import Literal
 from uuid import UUID
 
 from temporalio.common import RetryPolicy
@@ -20,7 +21,12 @@ class ActivityName(StrEnum):
     RECORD = "ledger.record"
     RECORD_REFUSAL = "ledger.record_refusal"
     READ_SCHEDULE = "ledger.read_schedule"
+    STEP_WAITING = "schedule.step_waiting"
+    INFORM_ROUNDS = "schedule.inform_rounds"
     REGISTER_PERSON = "people.register"
+    IMPORT_PEOPLE = "people.import"
+    COLLECT_NOTIFICATIONS = "notifications.collect"
+    SEND_NOTIFICATIONS = "notifications.send"
     LOAD_BUDGET = "budget.load"
     SYNC_ORGANIZATION = "organizations.sync"
     FIND_DELIVERIES = "cost.find_deliveries"
@@ -56,6 +62,34 @@ class ScheduleRequest(Model):
     fiscal_year: int
     product: NodePath
     round: int
+
+
+class WaitingStep(Model):
+    """For `schedule.step_waiting`: what time does to a schedule. Answered with an Outcome.
+
+    The activity makes the command of it, as the system; its id follows from the fields, so twice is once.
+    """
+
+    fiscal_year: int
+    product: NodePath
+    step: Literal["remind", "escalate", "end_year"]
+    turn: int = 0
+    count: int = 0
+    """Which reminder of the turn."""
+
+
+class InformRequest(Model):
+    """For `schedule.inform_rounds`: tells the open rounds that a load has changed their annual budgets."""
+
+    fiscal_year: int
+    command_id: UUID
+    """Of the load."""
+    position: int
+    """Its last place in the log."""
+
+
+class InformResult(Model):
+    informed: int = 0
 
 
 class Deliveries(Model):

@@ -14,13 +14,13 @@ from pydantic import AwareDatetime, Field, StringConstraints
 from domain.budget import BudgetLine, line_stream
 from domain.calendar import Day, Month, starts_spend_period
 from domain.decision import (
+    Action,
     Command,
     Context,
     Decision,
     Event,
     Fact,
     NoteText,
-    Persona,
     PersonId,
     Rule,
     States,
@@ -180,7 +180,7 @@ class AllocateAccount(Command):
 
 
 def decide_observe(states: States, command: ObserveAccounts, context: Context) -> Decision:
-    require(context.actor, "record what AWS Organizations shows", NodePath.ROOT, Persona.CLOUD_ENGINEER)
+    authority = require(context, Action.OBSERVE_ORGANIZATION, NodePath.ROOT)
     events = [event for seen in command.accounts if (event := _observed(states, seen))]
     seen_before: AwsOrganization = states[ORGANIZATION_STREAM]
     if (seen_before.organization_id, seen_before.management_account_id) != (
@@ -191,7 +191,7 @@ def decide_observe(states: States, command: ObserveAccounts, context: Context) -
             organization_id=command.organization_id, management_account_id=command.management_account_id
         )
         events.insert(0, Event(ORGANIZATION_STREAM, fact))
-    return Decision(events, f"{len(events)} of {len(command.accounts)} accounts new or changed.")
+    return Decision(events, f"{len(events)} of {len(command.accounts)} accounts new or changed.", authority)
 
 
 def _observed(states: States, seen: AccountSeen) -> Event | None:
@@ -208,8 +208,8 @@ def _observed(states: States, seen: AccountSeen) -> Event | None:
 
 def decide_allocate(states: States, command: AllocateAccount, context: Context) -> Decision:
     account: Account = states[command.subject]
-    personas = [Persona.FINANCIAL_ADMIN] + ([] if account.allocations else [Persona.CLOUD_ENGINEER])
-    require(context.actor, "allocate an account", NodePath.ROOT, *personas)
+    action = Action.REMAP_ACCOUNT if account.allocations else Action.ALLOCATE_ACCOUNT
+    authority = require(context, action, NodePath.ROOT)
     if account.seen is None:
         raise NotFound(
             f"Account {command.account_id} is not known from AWS Organizations: check the id with "
@@ -229,7 +229,8 @@ def decide_allocate(states: States, command: AllocateAccount, context: Context) 
         allocated_by=context.actor.person_id,
         note=command.note,
     )
-    return Decision([Event(command.subject, fact)], f"Account {command.account_id} is allocated from {effective_on}.")
+    message = f"Account {command.account_id} is allocated from {effective_on}."
+    return Decision([Event(command.subject, fact)], message, authority)
 
 
 def _checked_shares(states: States, command: AllocateAccount, context: Context) -> tuple[Share, ...]:

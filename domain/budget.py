@@ -7,33 +7,21 @@ the book in one transaction.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, ClassVar, Literal
-
-from pydantic import Field
+from typing import ClassVar
 
 from domain.calendar import Month
 from domain.decision import (
-    Actor,
-    Command,
-    Context,
-    Decision,
-    Event,
     Fact,
-    Persona,
     PersonId,
-    Rule,
-    States,
     Stream,
 )
-from domain.errors import Refusal
-from domain.hierarchy import PRODUCT_LEVEL, NodePath
+from domain.hierarchy import NodePath
 from domain.model import Model
-from domain.money import Amount, Money, total
-from domain.people import require
+from domain.money import Amount, Money
 
 ROWS_MAX = 200_000
 """Products in one budget file."""
@@ -53,7 +41,15 @@ class BudgetLoaded(Fact):
     effective_on: date
     currency: str
     products: int
+    """Rows of the file."""
     total: Amount
+    """Of the rows of the file."""
+    mode: str = "new"
+    """new, change or override."""
+    added: int | None = None
+    """Products that the year did not have before; None in an old fact, where all of them were."""
+    changed: int = 0
+    withdrawn: int = 0
 
 
 class AnnualApproved(Fact):
@@ -73,6 +69,19 @@ class AnnualApproved(Fact):
     """A ready-made schedule proposal; empty, or all twelve months."""
 
 
+class ProductWithdrawn(Fact):
+    """The product is not in the year's budget any more: nothing from the effective day on. It is never erased."""
+
+    fact_name: ClassVar[str] = "budget_line.Withdrawn"
+    fiscal_year: int
+    product: NodePath
+    annual: Amount
+    """What remains: the approved months before the effective day."""
+    currency: str
+    effective_on: date
+    content_hash: str
+
+
 @dataclass(frozen=True, slots=True)
 class Book:
     """What is known of a fiscal year's budget as a whole."""
@@ -80,6 +89,8 @@ class Book:
     labels: tuple[str, ...] = ()
     loaded: tuple[str, ...] = ()
     """Content hashes, in order."""
+    products: int = 0
+    """Different products that the year has ever had; withdrawn ones stay among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +99,30 @@ class BudgetLine:
 
     annual: Money | None = None
     proposal: Mapping[Month, Decimal] | None = None
+    effective_on: date | None = None
+    withdrawn: bool = False
+    estimated: Decimal | None = None
+    code: str = ""
+    owner: PersonId | None = None
 
 
 def evolve_book(book: Book, fact: BudgetLoaded) -> Book:
-    return replace(book, labels=fact.labels, loaded=(*book.loaded, fact.content_hash))
+    added = fact.products if fact.added is None else fact.added
+    return Book(fact.labels, (*book.loaded, fact.content_hash), book.products + added)
 
 
-def evolve_line(line: BudgetLine, fact: AnnualApproved) -> BudgetLine:
-    return replace(line, annual=Money(fact.annual, fact.currency), proposal=fact.proposal or None)
+def evolve_line(line: BudgetLine, fact: AnnualApproved | ProductWithdrawn) -> BudgetLine:
+    annual = Money(fact.annual, fact.currency)
+    if isinstance(fact, ProductWithdrawn):
+        return replace(line, annual=annual, proposal=None, effective_on=fact.effective_on, withdrawn=True)
+    return BudgetLine(
+        annual=annual,
+        proposal=fact.proposal or None,
+        effective_on=fact.effective_on,
+        estimated=fact.estimated,
+        code=fact.code,
+        owner=fact.owner,
+    )
 
 
 def book_stream(fiscal_year: int) -> Stream:
@@ -118,98 +145,4 @@ class BudgetRow(Model):
     proposal: dict[Month, Amount] = {}
 
 
-class LoadBudget(Command):
-    """Loads a checked file. Made by the activity that parsed the file; too large for a Temporal history."""
-
-    kind: Literal["budget.Load"] = "budget.Load"
-    fiscal_year: int
-    content_hash: str
-    customer: str
-    option: str
-    file_version: str
-    is_new: bool
-    is_override: bool
-    effective_on: date
-    labels: tuple[str, str, str, str]
-    rows: Annotated[tuple[BudgetRow, ...], Field(max_length=ROWS_MAX)]
-
-    def people(self) -> tuple[str, ...]:
-        return tuple({row.owner: None for row in self.rows if row.owner})
-
-    @property
-    def subject(self) -> Stream:
-        return book_stream(self.fiscal_year)
-
-
-def decide_load(states: States, command: LoadBudget, context: Context) -> Decision:
-    require_loader(context.actor)
-    book: Book = states[book_stream(command.fiscal_year)]
-    if command.content_hash in book.loaded:
-        return Decision(message=f"These bytes were loaded for {command.fiscal_year} already; nothing changed.")
-    if book.loaded and not command.is_override:
-        raise Refusal(
-            f"The budget of {command.fiscal_year} is loaded already: load a change (isNew=false) "
-            "or an override (isOverride=true) instead.",
-            code="YearAlreadyLoaded",
-        )
-    if book.loaded or not command.is_new:
-        raise Refusal(
-            "This version loads the first budget of a year only (isNew=true); "
-            "changes and overrides of a loaded year are not available yet.",
-            code="LoadModeNotAvailable",
-        )
-    return Decision(
-        [Event(book_stream(command.fiscal_year), _loaded(command, context)), *_lines(command, context)],
-        f"Loaded {len(command.rows):,} products for {command.fiscal_year}.",
-    )
-
-
-def require_loader(actor: Actor) -> None:
-    """Raises Forbidden for whoever may not load budgets."""
-    require(actor, "load a budget", NodePath.ROOT, Persona.FINANCIAL_ADMIN, Persona.VENDOR_MANAGER)
-
-
-def _loaded(command: LoadBudget, context: Context) -> BudgetLoaded:
-    return BudgetLoaded(
-        fiscal_year=command.fiscal_year,
-        content_hash=command.content_hash,
-        customer=command.customer,
-        option=command.option,
-        file_version=command.file_version,
-        labels=command.labels,
-        effective_on=context.organization.calendar.first_month_of(command.fiscal_year).first_day,
-        currency=context.organization.currency,
-        products=len(command.rows),
-        total=total([row.annual for row in command.rows]),
-    )
-
-
-def _lines(command: LoadBudget, context: Context) -> list[Event]:
-    effective_on = context.organization.calendar.first_month_of(command.fiscal_year).first_day
-    return [
-        Event(
-            line_stream(command.fiscal_year, row.product),
-            AnnualApproved(
-                fiscal_year=command.fiscal_year,
-                product=row.product,
-                annual=row.annual,
-                currency=context.organization.currency,
-                effective_on=effective_on,
-                content_hash=command.content_hash,
-                estimated=row.estimated,
-                code=row.code,
-                owner=context.person(row.owner) if row.owner else None,
-                proposal=row.proposal,
-            ),
-        )
-        for row in command.rows
-        if row.product.level == PRODUCT_LEVEL
-    ]
-
-
-def _reads(command: LoadBudget, _context: Context) -> Sequence[Stream]:
-    return (book_stream(command.fiscal_year),)
-
-
-RULES: dict[type[Command], Rule] = {LoadBudget: Rule(_reads, decide_load)}
-FACTS: tuple[type[Fact], ...] = (BudgetLoaded, AnnualApproved)
+FACTS: tuple[type[Fact], ...] = (BudgetLoaded, AnnualApproved, ProductWithdrawn)

@@ -14,13 +14,13 @@ from pydantic import Field
 from domain.account import ORGANIZATION_STREAM, AwsOrganization
 from domain.calendar import Month
 from domain.decision import (
-    Actor,
+    Action,
+    Authority,
     Command,
     Context,
     Decision,
     Event,
     Fact,
-    Persona,
     Rule,
     States,
     Stream,
@@ -108,7 +108,7 @@ class ImportPeriod(Command):
 
 
 def decide_import(states: States, command: ImportPeriod, context: Context) -> Decision:
-    require_importer(context.actor)
+    authority = require_importer(context)
     period: CostPeriod = states[command.subject]
     if command.report.version in period.imported:
         return Decision(message=f"Version {command.report.version} was imported already; nothing changed.")
@@ -121,12 +121,12 @@ def decide_import(states: States, command: ImportPeriod, context: Context) -> De
             f"{_listed(command.totals_out)} against {_listed(command.totals_in)}. Nothing was imported.",
             code="NotReconciled",
         )
-    return Decision([Event(command.subject, _imported(command, context))], _summary(command, context))
+    return Decision([Event(command.subject, _imported(command, context))], _summary(command, context), authority)
 
 
-def require_importer(actor: Actor) -> None:
+def require_importer(context: Context) -> Authority:
     """Raises Forbidden for whoever may not import cost reports."""
-    require(actor, "import a cost report", NodePath.ROOT, Persona.FINANCIAL_ADMIN, Persona.CLOUD_ENGINEER)
+    return require(context, Action.IMPORT_COST, NodePath.ROOT)
 
 
 def check_currency(currencies: Sequence[str], expected: str) -> None:

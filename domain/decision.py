@@ -13,29 +13,56 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, NewType
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 from uuid import UUID, uuid5
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, StringConstraints
 
+from domain.actor import (
+    NAMESPACE as NAMESPACE,
+)
+from domain.actor import (
+    SYSTEM as SYSTEM,
+)
+from domain.actor import (
+    SYSTEM_ID as SYSTEM_ID,
+)
+from domain.actor import (
+    Action as Action,
+)
+from domain.actor import (
+    Actor as Actor,
+)
+from domain.actor import (
+    Authority as Authority,
+)
+from domain.actor import (
+    Grant as Grant,
+)
+from domain.actor import (
+    Persona as Persona,
+)
+from domain.actor import (
+    PersonId as PersonId,
+)
+from domain.actor import (
+    Question as Question,
+)
+from domain.actor import (
+    Rights as Rights,
+)
+from domain.actor import (
+    Ruling as Ruling,
+)
+from domain.business_days import PLAIN_WEEK, BusinessCalendar
 from domain.calendar import FiscalCalendar, Month
 from domain.errors import NotFound
-from domain.hierarchy import NodePath
 from domain.model import Model
-
-NAMESPACE = UUID("6f1d9f0e-8a57-5c53-9f0b-1c4f2b1d7a10")
-"""Of every id derived from a natural key, so that creating the same subject twice is impossible."""
 
 NOTE_CHARS_MAX = 2_000
 """Characters of a note or reason."""
 PERSON_REFERENCE_CHARS_MAX = 320
 """Characters of an e-mail address (RFC 5321: 64 + @ + 255) or of a person's id."""
-
-PersonId = NewType("PersonId", UUID)
-
-SYSTEM = "system"
-"""The actor of what Allot does on its own: imports, synchronisation, set-up. Never accepted from outside."""
-SYSTEM_ID = PersonId(uuid5(NAMESPACE, "person/system"))
 
 
 def plain_text(text: str) -> str:
@@ -53,6 +80,11 @@ def plain_line(text: str) -> str:
 
 
 NoteText = Annotated[str, Field(max_length=NOTE_CHARS_MAX), AfterValidator(plain_text)]
+ReasonText = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=NOTE_CHARS_MAX),
+    AfterValidator(plain_text),
+]
 LineText = Annotated[str, AfterValidator(plain_line)]
 PersonReference = Annotated[str, Field(min_length=1, max_length=PERSON_REFERENCE_CHARS_MAX)]
 
@@ -69,18 +101,6 @@ class Channel(StrEnum):
 
 INTERNAL_CHANNELS = frozenset({Channel.WORKFLOW, Channel.SETUP})
 """Only through these may the system be the actor."""
-
-
-class Persona(StrEnum):
-    """What a grant lets a person be; see product rules, section 2."""
-
-    FINANCIAL_ADMIN = "financial_admin"
-    VENDOR_MANAGER = "vendor_manager"
-    CLOUD_ENGINEER = "cloud_engineer"
-    BU_OWNER = "bu_owner"
-    DEPARTMENT_OWNER = "department_owner"
-    PORTFOLIO_OWNER = "portfolio_owner"
-    PRODUCT_OWNER = "product_owner"
 
 
 class Stream(NamedTuple):
@@ -109,11 +129,16 @@ class Fact(Model):
 class Command(Model):
     """What somebody wants. Each subclass has a `kind`, by which it is told apart in messages."""
 
+    hints: ClassVar[frozenset[str]] = frozenset()
+    """Fields that only help to decide and do not belong to what is wanted: two commands may differ in them and be the
+    same. A decision never relies on them unchecked."""
+
     kind: str
     command_id: UUID
     actor: PersonReference
     """Who acts: an e-mail address, a person's id, or `system`. Resolved and checked where the event is recorded."""
-    channel: Channel = Channel.CLI
+    channel: Channel = Channel.UPDATE
+    """Every other door says so itself."""
 
     def people(self) -> tuple[str, ...]:
         """References to persons other than the actor, to be resolved before the decision."""
@@ -137,25 +162,7 @@ class Decision(NamedTuple):
 
     events: Sequence[Event] = ()
     message: str = ""
-
-
-class Grant(NamedTuple):
-    """A persona held over a node and all below it."""
-
-    persona: Persona
-    node: NodePath
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Whoever acts, with the grants held at the moment of the decision."""
-
-    person_id: PersonId
-    grants: frozenset[Grant] = frozenset()
-
-    @property
-    def is_system(self) -> bool:
-        return self.person_id == SYSTEM_ID
+    authority: Authority = Authority()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +172,7 @@ class Organization:
     currency: str = "USD"
     calendar: FiscalCalendar = FiscalCalendar()
     payer_account_id: str | None = None
+    business: BusinessCalendar = PLAIN_WEEK
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +183,9 @@ class Context:
     actor: Actor
     organization: Organization
     people: Mapping[str, PersonId]
+    rights: Rights
+    delegators: tuple[Actor, ...] = ()
+    """Those who have delegated their decisions to the actor today."""
 
     def person(self, reference: str) -> PersonId:
         """Raises NotFound for somebody who is not in the directory of people."""
@@ -188,7 +199,13 @@ class Context:
 
     @property
     def today(self) -> date:
+        """In UTC, as AWS counts."""
         return self.now.date()
+
+    @property
+    def business_day(self) -> date:
+        """Where the organization has its office."""
+        return self.organization.business.day_of(self.now)
 
     @property
     def this_month(self) -> Month:
@@ -229,6 +246,8 @@ class Rule(NamedTuple):
 
     reads: Callable[[Any, Context], Iterable[Stream]]
     decide: Callable[[States, Any, Context], Decision]
+    reads_more: Callable[[States, Any, Context], Iterable[Stream]] = lambda _states, _command, _context: ()
+    """What only the first states tell to read. All is read again then, so that it belongs together."""
 
 
 class Accepted(Model):
@@ -296,6 +315,9 @@ class RecordedEvent(NamedTuple):
     workflow_run_id: str
     activity_id: str
     recorded_at: datetime
+    policies: tuple[str, ...] = ()
+    """Ids of the policies that allowed or, for a refusal, forbade it."""
+    policy_version: str = ""
 
 
 class Origin(Model):

@@ -51,6 +51,11 @@ class Refusal(AllotError):
 class Forbidden(Refusal):
     exit_code, http_status = 4, 403
 
+    def __init__(self, message: str, *, code: str | None = None, policies: tuple[str, ...] = ()) -> None:
+        super().__init__(message, code=code)
+        self.policies = policies
+        """Ids of those that forbid it; empty where it is only that none allows it."""
+
 
 class NotFound(Refusal):
     exit_code, http_status = 5, 404

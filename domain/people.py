@@ -1,31 +1,32 @@
-"""People and what they may do (product rules, section 2): grants of a persona over a node, and the checks of rights.
+"""People and what they may do (product rules, section 2): grants of a persona over a node, delegation, deactivation.
 
-Facts carry opaque ids only; e-mail addresses and names live in the directory of people beside the ledger.
+Facts carry opaque ids only; e-mail addresses and names live in the directory of people beside the ledger. What a person
+holds stands in their own stream (`person/…`); who holds a persona on a node stands in the stream of that node's holders
+(`holders/portfolio_owner/Retail/Digital/Web`), so that a decision can tell whether anybody is left to take it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from datetime import date
+from typing import ClassVar
 
 from domain.decision import (
+    Action,
     Actor,
-    Command,
+    Authority,
     Context,
-    Decision,
-    Event,
     Fact,
     Grant,
     Persona,
     PersonId,
-    PersonReference,
-    Rule,
+    Question,
     States,
     Stream,
 )
-from domain.errors import Forbidden, Refusal
-from domain.hierarchy import LEVELS, NodePath
+from domain.errors import Forbidden
+from domain.hierarchy import NodePath
 
 LEVEL_OF_PERSONA: dict[Persona, int] = {
     Persona.FINANCIAL_ADMIN: 0,
@@ -37,9 +38,12 @@ LEVEL_OF_PERSONA: dict[Persona, int] = {
     Persona.PRODUCT_OWNER: 4,
 }
 """E1–E4 personas are bound to nodes of their own level; the others to the organization."""
+OWNERS = frozenset(persona for persona, level in LEVEL_OF_PERSONA.items() if level)
 
 GRANTS_MAX = 1_000
 """Grants one person may hold."""
+OWN_SUBMISSION = "own-submission"
+"""The policy that nobody decides on what they submitted themselves."""
 
 
 class Registered(Fact):
@@ -58,131 +62,194 @@ class Granted(Fact):
     node: NodePath
 
 
+class GrantWithdrawn(Fact):
+    """The person does not act as the persona on the node any more."""
+
+    fact_name: ClassVar[str] = "person.GrantWithdrawn"
+    person_id: PersonId
+    persona: Persona
+    node: NodePath
+    reason: str = ""
+
+
+class Deactivated(Fact):
+    """The person has left, or must not act: their grants were withdrawn with it."""
+
+    fact_name: ClassVar[str] = "person.Deactivated"
+    person_id: PersonId
+    reason: str = ""
+
+
+class Reactivated(Fact):
+    """The person may be granted something again; they come back without the grants they had."""
+
+    fact_name: ClassVar[str] = "person.Reactivated"
+    person_id: PersonId
+
+
+class Delegated(Fact):
+    """Somebody lets this person decide in their place, on days of the office from the first to the last."""
+
+    fact_name: ClassVar[str] = "person.Delegated"
+    person_id: PersonId
+    """Who may decide."""
+    delegated_by: PersonId
+    """In whose place."""
+    first_day: date
+    last_day: date
+    note: str = ""
+
+
+class DelegationEnded(Fact):
+    """What somebody had delegated to this person is theirs alone again."""
+
+    fact_name: ClassVar[str] = "person.DelegationEnded"
+    person_id: PersonId
+    delegated_by: PersonId
+
+
+class HolderAppointed(Fact):
+    """The person holds this persona on this node."""
+
+    fact_name: ClassVar[str] = "holders.Appointed"
+    persona: Persona
+    node: NodePath
+    person_id: PersonId
+
+
+class HolderRemoved(Fact):
+    """The person does not hold this persona on this node any more."""
+
+    fact_name: ClassVar[str] = "holders.Removed"
+    persona: Persona
+    node: NodePath
+    person_id: PersonId
+
+
+@dataclass(frozen=True, slots=True)
+class Delegation:
+    delegated_by: PersonId
+    first_day: date
+    last_day: date
+
+    def holds_on(self, day: date) -> bool:
+        return self.first_day <= day <= self.last_day
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     registered: bool = False
+    deactivated: bool = False
     grants: frozenset[Grant] = frozenset()
+    delegations: tuple[Delegation, ...] = ()
+    """To this person, in the order in which they were recorded."""
+
+    def delegators(self, day: date) -> tuple[PersonId, ...]:
+        """In whose place this person may decide on that day."""
+        return tuple(dict.fromkeys(d.delegated_by for d in self.delegations if d.holds_on(day)))
 
 
-def evolve(person: Person, fact: Registered | Granted) -> Person:
+type PersonFact = Registered | Granted | GrantWithdrawn | Deactivated | Reactivated | Delegated | DelegationEnded
+
+
+def evolve(person: Person, fact: PersonFact) -> Person:
     match fact:
         case Registered():
             return replace(person, registered=True)
         case Granted():
             return replace(person, grants=person.grants | {Grant(fact.persona, fact.node)})
+        case GrantWithdrawn():
+            return replace(person, grants=person.grants - {Grant(fact.persona, fact.node)})
+        case Deactivated():
+            return replace(person, deactivated=True)
+        case Reactivated():
+            return replace(person, deactivated=False)
+        case Delegated():
+            new = Delegation(fact.delegated_by, fact.first_day, fact.last_day)
+            return replace(person, delegations=(*person.delegations, new))
+        case DelegationEnded():
+            kept = tuple(d for d in person.delegations if d.delegated_by != fact.delegated_by)
+            return replace(person, delegations=kept)
+
+
+type Holders = frozenset[PersonId]
+
+
+def evolve_holders(holders: Holders, fact: HolderAppointed | HolderRemoved) -> Holders:
+    match fact:
+        case HolderAppointed():
+            return holders | {fact.person_id}
+        case HolderRemoved():
+            return holders - {fact.person_id}
 
 
 def person_stream(person_id: PersonId) -> Stream:
     return Stream("person", str(person_id))
 
 
-class RegisterPerson(Command):
-    """Makes somebody of the directory known to the ledger, so that they can hold grants."""
-
-    kind: Literal["person.Register"] = "person.Register"
-    person: PersonReference
-
-    def people(self) -> tuple[str, ...]:
-        return (self.person,)
-
-    @property
-    def subject(self) -> Stream:
-        return Stream("person", "?")  # the person's id is not known before the directory is asked
+def holders_stream(persona: Persona, node: NodePath) -> Stream:
+    return Stream("holders", f"{persona}/{node}")
 
 
-class GrantPersona(Command):
-    """Lets a person act as a persona on a node."""
-
-    kind: Literal["person.Grant"] = "person.Grant"
-    person: PersonReference
-    persona: Persona
-    node: NodePath = NodePath.ROOT
-
-    def people(self) -> tuple[str, ...]:
-        return (self.person,)
-
-    @property
-    def subject(self) -> Stream:
-        return Stream("person", "?")
+FACTS: tuple[type[Fact], ...] = (
+    Registered,
+    Granted,
+    GrantWithdrawn,
+    Deactivated,
+    Reactivated,
+    Delegated,
+    DelegationEnded,
+    HolderAppointed,
+    HolderRemoved,
+)
 
 
-def decide_register(states: States, command: RegisterPerson, context: Context) -> Decision:
-    require_user_manager(context.actor)
-    person_id = context.person(command.person)
-    stream = person_stream(person_id)
-    if states[stream].registered:
-        return Decision(message="This person is registered already; nothing changed.")
-    return Decision([Event(stream, Registered(person_id=person_id))], "The person is registered.")
-
-
-def decide_grant(states: States, command: GrantPersona, context: Context) -> Decision:
-    require(context.actor, "manage grants", NodePath.ROOT, Persona.FINANCIAL_ADMIN)
-    person_id = context.person(command.person)
-    stream = person_stream(person_id)
-    person: Person = states[stream]
-    wanted = LEVEL_OF_PERSONA[command.persona]
-    if command.node.level != wanted:
-        where = f"a node of level {LEVELS[wanted - 1]}" if wanted else "the whole organization, written /"
-        raise Refusal(f"The persona {command.persona} is bound to {where}; {command.node} is not.", code="WrongLevel")
-    if not person.registered:
-        raise Refusal("Register this person first, with `allot person add`.", code="NotRegistered")
-    grant = Grant(command.persona, command.node)
-    if grant in person.grants:
-        return Decision(message=f"The person is {command.persona} of {command.node} already; nothing changed.")
-    if len(person.grants) >= GRANTS_MAX:
-        raise Refusal(f"A person may hold at most {GRANTS_MAX:,} grants.", code="TooManyGrants")
-    _same_parent(person, command)
-    fact = Granted(person_id=person_id, persona=command.persona, node=command.node)
-    return Decision([Event(stream, fact)], f"Granted: {command.persona} of {command.node}.")
-
-
-def _same_parent(person: Person, command: GrantPersona) -> None:
-    for held in person.grants:
-        if held.persona == command.persona and held.node.parent != command.node.parent:
-            raise Refusal(
-                f"One person's nodes share one parent: as {held.persona} this person holds {held.node}, "
-                f"so {command.node} belongs to somebody else.",
-                code="OtherParent",
-            )
-
-
-def _reads(command: RegisterPerson | GrantPersona, context: Context) -> Sequence[Stream]:
-    """Somebody unknown is left to the decision, which asks for the actor's rights first: nobody else may learn who is
-    in the directory."""
-    person_id = context.people.get(command.person)
-    return (person_stream(person_id),) if person_id else ()
-
-
-RULES: dict[type[Command], Rule] = {
-    RegisterPerson: Rule(_reads, decide_register),
-    GrantPersona: Rule(_reads, decide_grant),
-}
-FACTS: tuple[type[Fact], ...] = (Registered, Granted)
-
-
-def holds(actor: Actor, node: NodePath, *personas: Persona) -> bool:
-    """Whether the actor holds one of the personas over the node."""
-    return any(grant.persona in personas and grant.node.contains(node) for grant in actor.grants)
-
-
-def require(actor: Actor, action: str, node: NodePath, *personas: Persona) -> None:
-    """Raises Forbidden unless the actor holds one of the personas over the node, or is Allot itself."""
-    if not actor.is_system and not holds(actor, node, *personas):
-        needed = " or ".join(sorted(personas))
+def acting(person_id: PersonId, person: Person) -> Actor:
+    """Somebody with what they hold now. Raises Forbidden for whoever was deactivated."""
+    if person.deactivated:
         raise Forbidden(
-            f"To {action} on {node} one must be {needed} there; ask a Financial Admin for a grant.", code="NotGranted"
+            "Whoever sent this has been deactivated here: ask a Financial Admin if that is wrong.", code="Deactivated"
         )
+    return Actor(person_id, person.grants)
 
 
-def require_user_manager(actor: Actor) -> None:
-    """Raises Forbidden for whoever may not add people."""
-    require(actor, "manage users", NodePath.ROOT, Persona.FINANCIAL_ADMIN, Persona.CLOUD_ENGINEER)
+def delegators_of(states: States, person_id: PersonId, day: date) -> tuple[PersonId, ...]:
+    """Persons in whose place somebody may decide on that day; their own streams have to be read, too."""
+    person: Person = states[person_stream(person_id)]
+    return person.delegators(day)
 
 
-def require_somebody_else(actor: Actor, submitted_by: PersonId) -> None:
-    """Separation of duties: nobody decides on what they submitted themselves, whatever grants they hold."""
-    if actor.person_id == submitted_by:
+def require(
+    context: Context,
+    action: Action,
+    node: NodePath,
+    *,
+    submitted_by: Iterable[PersonId] = (),
+    stand_in: bool = False,
+) -> Authority:
+    """On whose authority the actor may do that there: their own, else that of whoever delegated to them.
+
+    Raises Forbidden, which says who may, where no policy allows it or one forbids it.
+    """
+    if context.actor.is_system:
+        return Authority(("allot-itself",), context.rights.version)
+    forbidding: list[str] = []
+    for principal in (context.actor, *context.delegators):
+        question = Question(principal, action, node, context.actor.person_id, frozenset(submitted_by), stand_in)
+        ruling = context.rights.rule(question)
+        if ruling.allowed:
+            behalf = None if principal is context.actor else principal.person_id
+            return Authority(ruling.policies, context.rights.version, behalf)
+        forbidding += ruling.policies
+    if OWN_SUBMISSION in forbidding:
         raise Forbidden(
-            "Nobody decides on their own submission: somebody else who owns this portfolio must decide.",
+            "Nobody decides on their own submission: somebody else who may decide here must do it.",
             code="OwnSubmission",
+            policies=tuple(dict.fromkeys(forbidding)),
         )
+    needed = " or ".join(sorted(context.rights.personas(action, stand_in=stand_in)))
+    raise Forbidden(
+        f"To {action.replace('_', ' ')} on {node} one must be {needed} there; ask a Financial Admin for a grant.",
+        code="NotGranted",
+        policies=tuple(dict.fromkeys(forbidding)),
+    )

@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from domain.calendar import Month
 from domain.cost import ReportVersion
@@ -19,7 +19,10 @@ from domain.decision import Channel, LineText, Persona, PersonReference
 from domain.hierarchy import NodePath
 from domain.model import Model
 from domain.registry import AnyCommand
-from domain.schedule import FiscalYear, State
+from domain.schedule import FIRST_ROUND as FIRST_ROUND
+from domain.schedule import State
+from domain.schedule_commands import ROUNDS_MAX as ROUNDS_MAX
+from domain.schedule_commands import FiscalYear
 
 TASK_QUEUE = "allot"
 """Workflows, and activities that take milliseconds."""
@@ -28,8 +31,9 @@ COST_QUEUE = "allot-cost"
 ORGANIZATIONS_QUEUE = "allot-organizations"
 """Calls to AWS Organizations, rate-limited and one at a time."""
 
-FIRST_ROUND = 1
-ROUNDS_MAX = 10_000
+NOTIFICATIONS_QUEUE = "allot-notifications"
+"""Mail and chat: slow, and it may fail for hours without holding up anything else."""
+
 FILE_NAME_CHARS_MAX = 255
 SOURCE_CHARS_MAX = 1_000
 PERSON_NAME_CHARS_MAX = 200
@@ -44,15 +48,19 @@ class WorkflowName(StrEnum):
     COST_WATCH = "CostWatch"
     COST_IMPORT = "CostImport"
     DIRECT_DECISION = "DirectDecision"
+    PEOPLE_IMPORT = "PeopleImport"
+    NOTIFICATIONS = "Notifications"
     PERSON_REGISTRATION = "PersonRegistration"
 
 
 TURN_OF: Mapping[State, Persona] = {
     State.DRAFT: Persona.PRODUCT_OWNER,
     State.REJECTED: Persona.PRODUCT_OWNER,
+    State.RESCHEDULING: Persona.PRODUCT_OWNER,
     State.PENDING: Persona.PORTFOLIO_OWNER,
+    State.RESCHEDULE_REQUESTED: Persona.PORTFOLIO_OWNER,
 }
-"""Whom a schedule waits for; nobody in the other states."""
+"""Whom a schedule waits for; nobody in the other states, unless it is over budget (`domain.schedule.awaited`)."""
 
 
 class UpdateName(StrEnum):
@@ -61,6 +69,15 @@ class UpdateName(StrEnum):
     SUBMIT = "submit"
     APPROVE = "approve"
     REJECT = "reject"
+    WITHDRAW = "withdraw"
+    REVISE = "revise"
+    REQUEST = "request"
+    GRANT = "grant"
+    DENY = "deny"
+
+
+REFRESH_SIGNAL = "refresh"
+"""Tells a round to look into the ledger again, because something else than its own messages has changed it."""
 
 
 class ScheduleRound(Model):
@@ -76,12 +93,14 @@ class BudgetFile(Model):
 
     command_id: UUID
     actor: PersonReference
-    channel: Channel = Channel.CLI
+    channel: Channel = Channel.UPDATE
     content_hash: str
     """SHA-256 of the bytes; also the name of the file in the store."""
     file_name: Annotated[LineText, Field(max_length=FILE_NAME_CHARS_MAX)]
     """Says how the file is to be understood, unless the terms below are given."""
     terms: LoadTerms | None = None
+    dry_run: bool = False
+    """Only says what the load would do; nothing is recorded."""
 
 
 class LoadTerms(Model):
@@ -100,9 +119,26 @@ class LoadTerms(Model):
 class BudgetLoadResult(Model):
     """What became of a load."""
 
-    status: Literal["loaded", "unchanged", "invalid", "refused"]
+    status: Literal["loaded", "unchanged", "invalid", "refused", "dry_run"]
     message: str
     fiscal_year: int = 0
+    mode: str = ""
+    """new, change or override."""
+    effective_on: str = ""
+    """ISO date."""
+    added: int = 0
+    changed: int = 0
+    withdrawn: int = 0
+    unchanged: int = 0
+    schedules_returned: int = 0
+    """Schedules that waited for approval and go back to their owners."""
+    schedules_over_budget: int = 0
+    """Approved schedules that do not fit any more."""
+    old_total: str = ""
+    """Annual budgets of the year before and after the load, in the organization's currency."""
+    new_total: str = ""
+    impact: str = ""
+    """Name, in the file store, of the JSON list of what changes, product by product (`ImpactRow`)."""
     products: int = 0
     position: int = 0
     problems: int = 0
@@ -114,12 +150,55 @@ class BudgetLoadResult(Model):
     code: str = ""
 
 
+class ImpactRow(Model):
+    """What a load does, or would do, to one product."""
+
+    product: NodePath
+    change: Literal["added", "changed", "withdrawn"]
+    old: str = ""
+    """Annual budget before; empty for a product that is new."""
+    new: str
+    schedule: Literal["", "returned", "over_budget", "within_budget"] = ""
+    """What becomes of its schedule."""
+
+
+class PeopleFile(Model):
+    """Starts PeopleImport: a CSV file of people and their grants in the file store."""
+
+    command_id: UUID
+    actor: PersonReference
+    channel: Channel = Channel.UPDATE
+    content_hash: str
+    file_name: Annotated[LineText, Field(max_length=FILE_NAME_CHARS_MAX)]
+
+
+class PeopleImportResult(Model):
+    status: Literal["imported", "unchanged", "invalid", "refused"]
+    message: str
+    people: int = 0
+    grants: int = 0
+    position: int = 0
+    problems: int = 0
+    report: str = ""
+    """Name, in the file store, of the JSON list of problems."""
+    error: str = ""
+    code: str = ""
+
+
+class NotificationChannel(Model):
+    """Starts Notifications: one channel, from the outbox to people. Nothing secret: only the channel's name."""
+
+    channel: str
+    sent: int = 0
+    """By the runs before."""
+
+
 class CostSource(Model):
     """Starts CostWatch: a folder or `s3://bucket/prefix` that holds the deliveries of one cost report."""
 
     source: Annotated[LineText, Field(min_length=1, max_length=SOURCE_CHARS_MAX)]
     actor: PersonReference
-    channel: Channel = Channel.CLI
+    channel: Channel = Channel.UPDATE
     billing_period: Month | None = None
     """Only this one; None for all that are found."""
     wait_for_parts: bool = False
@@ -192,7 +271,7 @@ class RegisterPersonRequest(Model):
 
     command_id: UUID
     actor: PersonReference
-    channel: Channel = Channel.CLI
+    channel: Channel = Channel.UPDATE
     email: PersonReference
     name: Annotated[LineText, Field(max_length=PERSON_NAME_CHARS_MAX)] = ""
 
@@ -211,6 +290,28 @@ class ScheduleView(Model):
     amounts: dict[Month, str] = {}
     awaiting: str = ""
     """Persona whose turn it is; empty for nobody."""
+    turn: int = 0
+    """Version at which that turn began."""
+    since: AwareDatetime | None = None
+    """When it began."""
+    over_budget: bool = False
+    attached: bool = False
+    """Whether a reschedule request holds the new schedule."""
+    reason: str = ""
+    """Of the last rejection, denial, return or request."""
+    approved: dict[Month, str] = {}
+    """In force."""
+    labels: tuple[str, ...] = ()
+    """What the organization calls E1 to E4 in that year."""
+    reminders: int = 0
+    """In this turn."""
+    escalated: bool = False
+    """Whether the level above may decide in this turn."""
+    remind_at: AwareDatetime | None = None
+    """When to remind next; None for never."""
+    escalate_at: AwareDatetime | None = None
+    year_ends_at: AwareDatetime | None = None
+    """From then on nothing is decided on this year."""
     refusals: int = 0
     """Messages refused in this run."""
     last_refusal: str = ""
@@ -223,8 +324,8 @@ def schedule_process_id(fiscal_year: int, product: NodePath, round_: int = FIRST
     return _bounded(f"schedule/{fiscal_year}/{product}/{round_}")
 
 
-def budget_load_process_id(content_hash: str) -> str:
-    return f"budget-load/{content_hash}"
+def budget_load_process_id(content_hash: str, *, dry_run: bool = False) -> str:
+    return f"budget-dry-run/{content_hash}" if dry_run else f"budget-load/{content_hash}"
 
 
 def cost_import_process_id(report: ReportVersion) -> str:
@@ -233,6 +334,14 @@ def cost_import_process_id(report: ReportVersion) -> str:
 
 def cost_watch_process_id(source: str) -> str:
     return _bounded(f"cost-watch/{source}")
+
+
+def people_import_process_id(content_hash: str) -> str:
+    return f"people-import/{content_hash}"
+
+
+def notifications_process_id(channel: str) -> str:
+    return f"notifications/{channel}"
 
 
 def direct_decision_process_id(command_id: UUID) -> str:

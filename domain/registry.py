@@ -7,13 +7,29 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
-from domain import account, budget, cost, people, schedule
+from domain import (
+    account,
+    budget,
+    budget_load,
+    closing,
+    cost,
+    people,
+    people_commands,
+    schedule,
+    schedule_commands,
+    schedule_decisions,
+    schedule_waiting,
+    waiting,
+)
 from domain.decision import Command, CommandRefused, Fact, Fold, Rule
 
 RULES: Mapping[type[Command], Rule] = {
-    **people.RULES,
-    **budget.RULES,
-    **schedule.RULES,
+    **people_commands.RULES,
+    **budget_load.RULES,
+    **closing.RULES,
+    **schedule_commands.RULES,
+    **schedule_decisions.RULES,
+    **schedule_waiting.RULES,
     **account.RULES,
     **cost.RULES,
 }
@@ -23,6 +39,8 @@ _ALL_FACTS: tuple[type[Fact], ...] = (
     *people.FACTS,
     *budget.FACTS,
     *schedule.FACTS,
+    *waiting.FACTS,
+    *closing.FACTS,
     *account.FACTS,
     *cost.FACTS,
 )
@@ -32,9 +50,12 @@ if len(FACTS) < len(_ALL_FACTS):
 
 FOLDS: Mapping[str, Fold] = {
     "person": Fold(people.Person(), people.evolve),
+    "holders": Fold(frozenset(), people.evolve_holders),
     "budget": Fold(budget.Book(), budget.evolve_book),
     "budget_line": Fold(budget.BudgetLine(), budget.evolve_line),
     "schedule": Fold(schedule.Schedule(), schedule.evolve),
+    "waiting": Fold(waiting.Waiting(), waiting.evolve),
+    "closing": Fold(frozenset(), closing.evolve),
     "account": Fold(account.Account(), account.evolve),
     "organization": Fold(account.AwsOrganization(), account.evolve_organization),
     "cost": Fold(cost.CostPeriod(), cost.evolve),
@@ -43,11 +64,23 @@ FOLDS: Mapping[str, Fold] = {
 """By stream category."""
 
 AnyCommand = Annotated[
-    people.RegisterPerson
-    | people.GrantPersona
-    | schedule.SubmitSchedule
-    | schedule.ApproveSchedule
-    | schedule.RejectSchedule
+    people_commands.RegisterPerson
+    | people_commands.GrantPersona
+    | people_commands.WithdrawGrant
+    | people_commands.DeactivatePerson
+    | people_commands.ReactivatePerson
+    | people_commands.Delegate
+    | people_commands.EndDelegation
+    | schedule_commands.SubmitSchedule
+    | schedule_commands.WithdrawSchedule
+    | schedule_commands.ReviseSchedule
+    | schedule_commands.RequestReschedule
+    | schedule_decisions.ApproveSchedule
+    | schedule_decisions.RejectSchedule
+    | schedule_decisions.GrantReschedule
+    | schedule_decisions.DenyReschedule
+    | closing.CloseMonth
+    | closing.ReopenMonth
     | account.AllocateAccount,
     Field(discriminator="kind"),
 ]

@@ -16,7 +16,7 @@ import pytest
 from embedded.process import ROOT
 
 BIN = Path(sys.executable).parent
-PACKAGES = ("domain", "ledger", "views", "workflows", "activities", "cli", "embedded")
+PACKAGES = ("domain", "rights", "ledger", "views", "workflows", "activities", "cli", "embedded")
 
 
 @pytest.fixture
@@ -98,11 +98,16 @@ BREACHES = [
     ("domain/a.py", "import ledger", "domain is pure"),
     ("domain/a.py", "import settings", "domain is pure"),
     ("domain/a.py", "import psycopg", "domain is pure"),
+    ("domain/a.py", "import rights", "domain is pure"),
+    ("rights/a.py", "import ledger", "rights know domain only"),
     ("ledger/a.py", "import views", "ledger knows domain only"),
+    ("ledger/a.py", "import rights", "ledger knows domain only"),
     ("views/a.py", "import activities", "views know domain and ledger only"),
     ("workflows/a.py", "import psycopg", "workflows know domain"),
     ("workflows/a.py", "import activities.record", "workflows know domain"),
+    ("workflows/a.py", "import cedarpy", "workflows know domain"),
     ("activities/contracts.py", "import boto3", "the contracts of activities"),
+    ("activities/contracts.py", "import rights", "the contracts of activities"),
     ("activities/a.py", "import cli", "activities do not know who calls them"),
     ("cli/a.py", "import ledger", "the command line asks views"),
     ("cli/a.py", "import workflows.search_attributes", "the command line asks views"),
@@ -135,12 +140,13 @@ def test_each_contract_finds_the_import_that_it_forbids(tree: Path) -> None:
 
 def test_what_the_contracts_allow_passes(tree: Path) -> None:
     allowed = {
+        "rights/a.py": "import domain\nimport cedarpy\n",
         "ledger/migrate.py": "import domain\nimport psycopg\nimport eventsourcing\n",
         "views/a.py": "import ledger\nimport psycopg\n",
         "workflows/search_attributes.py": "import temporalio\n",
         "workflows/a.py": "import domain\nimport activities.contracts\nimport temporalio\n",
         "activities/contracts.py": "import domain\nimport temporalio\n",
-        "activities/a.py": "import ledger\nimport views\nimport settings\nimport boto3\nimport duckdb\n",
+        "activities/a.py": "import ledger\nimport rights\nimport views\nimport settings\nimport boto3\nimport duckdb\n",
         "cli/installation.py": "import ledger.migrate\nimport workflows.search_attributes\n",
         "cli/a.py": "import domain\nimport views.a\nimport settings\nimport embedded\nimport temporalio\n",
         "embedded/a.py": "import settings\nimport psycopg\n",
