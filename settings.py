@@ -60,6 +60,9 @@ class Settings(BaseSettings):
     # What is allowed.
     accept_claimed_actors: bool = False
 
+    # Who is told of events: channels as TOML, or the path of a TOML file. A secret, for it holds passwords and tokens.
+    notifications: SecretStr | None = None
+
     # How the worker works.
     activity_slots: Annotated[int, Field(ge=1, le=200)] = 20
     cost_slots: Annotated[int, Field(ge=1, le=16)] = 1

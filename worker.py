@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, NamedTuple, Protocol
+from urllib.parse import quote
 
 from pydantic import ValidationError
 from temporalio.client import Client
@@ -27,17 +28,23 @@ from temporalio.worker import Worker
 from activities.budget_files import BudgetFiles
 from activities.cost_reports import CostReports
 from activities.ledger_commands import LedgerCommands
+from activities.notifications import Notifying, notifying
 from activities.organizations import Organizations
+from activities.people_files import PeopleFiles
+from activities.schedule_waiting import ScheduleWaiting
 from domain.errors import AllotError, Unavailable
-from domain.process import COST_QUEUE, ORGANIZATIONS_QUEUE, TASK_QUEUE
+from domain.process import COST_QUEUE, NOTIFICATIONS_QUEUE, ORGANIZATIONS_QUEUE, TASK_QUEUE
 from file_store import FileStore
 from ledger.ledger import Ledger
+from notifications.config import read_channels
+from rights.cedar import CedarRights
 from settings import Settings
 from temporal_connection import connect, run
 from views.projector import Projector
 from worker_health import Health, check
 from workflows import search_attributes
 from workflows.registration import WORKFLOWS, workflow_runner
+from workflows.standing import ensure_notifications
 
 ORGANIZATION_CALLS_PER_S = 1.0
 """Passes over AWS Organizations that may start per second, over all workers; calls within one are limited by it."""
@@ -58,12 +65,17 @@ class Hands(NamedTuple):
     common: Sequence[Callable[..., Any]]
     cost: Sequence[Callable[..., Any]]
     organizations: Sequence[Callable[..., Any]]
+    notifications: Sequence[Callable[..., Any]] = ()
+    """None where no channel is configured."""
+    notification_slots: int = 0
 
 
-def hands(settings: Settings, ledger: Ledger) -> Hands:
+def hands(settings: Settings, ledger: Ledger, client: Client, told: Notifying | None = None) -> Hands:
     """All activities, with what they work on."""
     organization, url = settings.organization(), settings.database_url.get_secret_value()
-    commands = LedgerCommands(ledger)
+    commands = LedgerCommands(ledger, organization)
+    waiting = ScheduleWaiting(ledger, organization, client)
+    people = PeopleFiles(ledger, FileStore(settings.file_store))
     budgets = BudgetFiles(ledger, FileStore(settings.file_store), organization)
     costs = CostReports(ledger, url, organization, settings.cost_memory_mb)
     organizations = Organizations(ledger)
@@ -73,10 +85,15 @@ def hands(settings: Settings, ledger: Ledger) -> Hands:
             commands.record_refusal,
             commands.read_schedule,
             commands.register_person,
+            waiting.step,
+            waiting.inform_rounds,
             budgets.load,
+            people.import_people,
         ),
         (costs.find_deliveries, costs.import_delivery),
         (organizations.sync,),
+        (told.collect, told.send) if told and told.channels else (),
+        told.slots if told else 0,
     )
 
 
@@ -96,6 +113,7 @@ def build_workers(client: Client, settings: Settings, activities: Hands) -> list
             1,
             {"max_task_queue_activities_per_second": ORGANIZATION_CALLS_PER_S},
         ),
+        (NOTIFICATIONS_QUEUE, activities.notifications, activities.notification_slots, {}),
     )
     return [
         Worker(
@@ -109,6 +127,7 @@ def build_workers(client: Client, settings: Settings, activities: Hands) -> list
             **options,
         )
         for queue, of_queue, slots, options in queues
+        if of_queue
     ]
 
 
@@ -146,14 +165,17 @@ class Projection:
 async def serve(settings: Settings) -> int:
     """Runs until a signal; 0 where it was asked to end, 1 where a part of it failed."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    channels = read_channels(settings.notifications)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     health = Health(settings.state_dir)
     beating = asyncio.create_task(health.beat())
-    slots = settings.activity_slots + settings.cost_slots + 1
+    slots = settings.activity_slots + settings.cost_slots + len(channels) + 1
+    url, business = settings.database_url.get_secret_value(), settings.organization().business
     ledger = Ledger(
         settings.database_url.get_secret_value(),
         settings.organization(),
+        rights=CedarRights(),
         pool_size=slots,
         accept_claimed_actors=settings.accept_claimed_actors,
     )
@@ -164,7 +186,9 @@ async def serve(settings: Settings) -> int:
         health.now("waiting for Temporal")
         if (client := await reached(lambda: connect_for_work(settings), stop)) is None:
             return 0
-        return await work(client, settings, ledger, health, stop)
+        ui_url = f"{settings.temporal_ui_url.rstrip('/')}/namespaces/{quote(client.namespace, safe='')}"
+        with notifying(channels, ledger, url, business, ui_url) as told:
+            return await work(client, settings, ledger, health, stop, told)
     finally:
         beating.cancel()
         health.forget()
@@ -201,12 +225,21 @@ async def connect_for_work(settings: Settings) -> Client:
     return client
 
 
-async def work(client: Client, settings: Settings, ledger: Ledger, health: Health, stop: asyncio.Event) -> int:
-    workers = build_workers(client, settings, hands(settings, ledger))
+async def work(
+    client: Client,
+    settings: Settings,
+    ledger: Ledger,
+    health: Health,
+    stop: asyncio.Event,
+    told: Notifying | None = None,
+) -> int:
+    workers = build_workers(client, settings, hands(settings, ledger, client, told))
     url = settings.database_url.get_secret_value()
     projection = Projection(Projector(ledger, url, settings.organization(), poll_ms=settings.view_poll_ms))
     running = {asyncio.create_task(worker.run(), name=worker.task_queue): worker for worker in workers}
     waits = (asyncio.create_task(stop.wait()), asyncio.create_task(projection.ended.wait()))
+    channels = told.channels if told else ()
+    starting = asyncio.create_task(reached(lambda: ensure_notifications(client, channels), stop))
 
     def problem() -> str | None:
         stopped = [task.get_name() for task in running if task.done()]
@@ -226,7 +259,7 @@ async def work(client: Client, settings: Settings, ledger: Ledger, health: Healt
     health.now("stopping")
     await shut_down(running, settings)
     await projection.stop()
-    for task in waits:
+    for task in (*waits, starting):
         task.cancel()
     return 1 if failed else 0
 

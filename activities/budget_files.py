@@ -9,15 +9,16 @@ from datetime import date
 
 from temporalio import activity
 
-from activities.admission import door, refusal_beforehand
+from activities.admission import door
 from activities.contracts import ActivityName
 from activities.heartbeats import Beat, beating
 from activities.ledger_commands import origin_of_activity, reported
-from domain.budget import Book, LoadBudget, book_stream, require_loader
+from domain.budget import Book, book_stream
 from domain.budget_file import ParsedBudget, parse_budget
 from domain.budget_file_header import OWNER
 from domain.budget_file_name import check_terms, parse_name
 from domain.budget_file_problem import PROBLEMS_KEPT_MAX, InvalidBudget, Problem
+from domain.budget_load import LoadBudget, require_loader
 from domain.decision import Accepted, Organization, Refused
 from domain.errors import BadInput, Refusal
 from domain.money import Money
@@ -87,7 +88,7 @@ class BudgetFiles:
         book: Book = self._ledger.states([book_stream(command.fiscal_year)])[book_stream(command.fiscal_year)]
         if book.loaded or not command.is_new:
             return  # only a year's first load adds anything: what is refused does not even change the directory
-        if refusal_beforehand(self._ledger, command.actor, command.channel, require_loader):
+        if self._ledger.may(command.actor, command.channel, require_loader):
             return
         owners = command.people()
         known = self._ledger.people.find_all(owners)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from datetime import timedelta
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
+from pydantic import AwareDatetime, Field
 from temporalio.common import RetryPolicy
 
-from domain.decision import Channel
+from domain.decision import Accepted, Channel, Refused
 from domain.errors import NEVER_RETRIED
 from domain.hierarchy import NodePath
 from domain.model import Model
-from domain.process import CostDelivery, ManifestProblem
+from domain.process import CostDelivery, ManifestProblem, ScheduleView
 from domain.registry import AnyCommand
 
 
@@ -37,6 +38,23 @@ class RecordRequest(Model):
     """For `ledger.record`; answered with an Outcome (accepted or refused), never with an error for a refusal."""
 
     command: AnyCommand
+
+
+class AcceptedOnSchedule(Accepted):
+    """What `ledger.record` and `schedule.step_waiting` answer for a schedule: the outcome, and what is known since."""
+
+    view: ScheduleView | None = None
+    """None where the outcome tells enough, and from versions that did not give it."""
+
+
+class RefusedOnSchedule(Refused):
+    """The same for a refusal: its reason may be that the process has missed something."""
+
+    view: ScheduleView | None = None
+
+
+OutcomeOnSchedule = Annotated[AcceptedOnSchedule | RefusedOnSchedule, Field(discriminator="kind")]
+"""Reads every Outcome."""
 
 
 class RefusalRequest(Model):
@@ -65,7 +83,7 @@ class ScheduleRequest(Model):
 
 
 class WaitingStep(Model):
-    """For `schedule.step_waiting`: what time does to a schedule. Answered with an Outcome.
+    """For `schedule.step_waiting`: what time does to a schedule. Answered with an OutcomeOnSchedule.
 
     The activity makes the command of it, as the system; its id follows from the fields, so twice is once.
     """
@@ -75,11 +93,14 @@ class WaitingStep(Model):
     step: Literal["remind", "escalate", "end_year"]
     turn: int = 0
     count: int = 0
-    """Which reminder of the turn."""
+    """Which reminder of the turn; for the others, which attempt: one that came too early is not answered for ever."""
 
 
 class InformRequest(Model):
-    """For `schedule.inform_rounds`: tells the open rounds that a load has changed their annual budgets."""
+    """For `schedule.inform_rounds`: tells the open rounds that a load has changed their annual budgets.
+
+    Answered with an InformResult.
+    """
 
     fiscal_year: int
     command_id: UUID
@@ -90,6 +111,7 @@ class InformRequest(Model):
 
 class InformResult(Model):
     informed: int = 0
+    """Processes that are under way and look into the ledger again."""
 
 
 class Deliveries(Model):
@@ -98,6 +120,25 @@ class Deliveries(Model):
     deliveries: tuple[CostDelivery, ...] = ()
     problems: tuple[ManifestProblem, ...] = ()
     """Manifests that are damaged; they keep nobody from importing the other months."""
+
+
+class ChannelReport(Model):
+    """Answer of `notifications.collect` and `notifications.send`: how a channel stands. Nothing secret or personal."""
+
+    known: bool = True
+    """False where the worker that was asked has no such channel in its settings."""
+    busy: bool = False
+    """Whether an earlier message is still under way."""
+    collected: int = 0
+    sent: int = 0
+    not_sent: int = 0
+    due: int = 0
+    waiting: int = 0
+    failed: int = 0
+    """Given up."""
+    failing_since: AwareDatetime | None = None
+    last_error: str = ""
+    next_try_at: AwareDatetime | None = None
 
 
 class Progress(Model):
@@ -120,6 +161,8 @@ RETRIES = RetryPolicy(
 
 RECORD_TIMEOUT = timedelta(seconds=20)
 """One attempt at recording: well above the ledger's own limits for locks and transactions."""
+INFORM_TIMEOUT = timedelta(minutes=30)
+"""Telling the rounds of a whole year, 200,000 of them at most, that their budgets have changed."""
 LOAD_TIMEOUT = timedelta(minutes=10)
 SYNC_TIMEOUT = timedelta(minutes=10)
 FIND_TIMEOUT = timedelta(minutes=2)
@@ -127,3 +170,11 @@ IMPORT_TIMEOUT = timedelta(hours=2)
 IMPORT_DEADLINE = timedelta(hours=24)
 """All attempts at one import together; replication may bring parts after their manifest."""
 HEARTBEAT_TIMEOUT = timedelta(seconds=20)
+
+NOTIFICATIONS_WATCH = timedelta(minutes=2)
+"""One look at the log for a channel goes on for so long while nothing is due."""
+NOTIFICATIONS_WATCH_TIMEOUT = timedelta(minutes=4)
+NOTIFICATIONS_SEND_FOR = timedelta(seconds=20)
+"""After so long no other message is begun."""
+NOTIFICATIONS_SEND_TIMEOUT = timedelta(seconds=100)
+"""A message under way has about a minute; whatever takes longer hangs, and is left alone."""

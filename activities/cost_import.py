@@ -12,7 +12,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import uuid5
 
-from activities.admission import refusal_beforehand
 from activities.contracts import Progress
 from activities.cost_aggregate import Aggregate, Control, aggregated
 from activities.cost_delivery import fetch_parts, read_manifest, require_current
@@ -86,7 +85,7 @@ class CostImport:
         self, delivery: CostDelivery, origin: Origin = Origin(), report: Report = unheard
     ) -> CostImportResult:
         """Raises DamagedReport for what cannot be read; a rule's no is a result."""
-        if refusal := refusal_beforehand(self._ledger, delivery.actor, delivery.channel, require_importer):
+        if refusal := self._ledger.may(delivery.actor, delivery.channel, require_importer):
             return self._refused(delivery, refusal, origin)
         files = open_place(delivery.source)
         manifest = read_manifest(files, delivery)

@@ -11,7 +11,7 @@ from uuid import uuid5
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, CancelledError
 
-from activities.admission import door, refusal_beforehand
+from activities.admission import door
 from activities.contracts import ActivityName, Deliveries, Progress
 from activities.cost_delivery import find_deliveries
 from activities.cost_files import Report
@@ -43,7 +43,7 @@ class CostReports:
     def find_deliveries(self, source: CostSource) -> Deliveries:
         with reported(), _damage_reported(wait_for_parts=False):
             source = source.model_copy(update={"channel": door(source.channel)})
-            if refusal := refusal_beforehand(self._ledger, source.actor, source.channel, require_importer):
+            if refusal := self._ledger.may(source.actor, source.channel, require_importer):
                 raise self._recorded(source, refusal)
             return find_deliveries(source, _heartbeat())
 

@@ -11,30 +11,47 @@ from contextlib import contextmanager
 import psycopg
 from temporalio import activity
 
-from activities.admission import door, refusal_beforehand
-from activities.contracts import ActivityName, RecordRequest, RefusalRequest, ScheduleRequest
+from activities.admission import door
+from activities.contracts import (
+    AcceptedOnSchedule,
+    ActivityName,
+    RecordRequest,
+    RefusalRequest,
+    RefusedOnSchedule,
+    ScheduleRequest,
+)
 from activities.errors import to_application_error
-from domain.budget import BudgetLine, line_stream
-from domain.decision import Accepted, Origin, Outcome, Refused, Stream
+from activities.schedule_views import read_view
+from domain.decision import Accepted, Organization, Origin, Outcome, Refused, Stream
 from domain.errors import ERRORS, AllotError, BadInput, Unavailable
-from domain.money import plain, total
-from domain.people import RegisterPerson, require_user_manager
-from domain.process import TURN_OF, RegisterPersonRequest, ScheduleView
-from domain.schedule import Schedule, schedule_stream
+from domain.people_commands import RegisterPerson, require_user_manager
+from domain.process import RegisterPersonRequest, ScheduleView
+from domain.schedule_commands import ScheduleCommand
+from domain.schedule_decisions import ApproveSchedule, DenyReschedule
 from ledger.ledger import Ledger
+
+ENDING = (ApproveSchedule, DenyReschedule)
+"""Nobody waits after them, so what they lead to need not be read."""
 
 
 class LedgerCommands:
     """The ledger as workflows see it."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, organization: Organization) -> None:
         self._ledger = ledger
+        self._organization = organization
 
     @activity.defn(name=ActivityName.RECORD)
     def record(self, request: RecordRequest) -> Outcome:
         with reported():
             command = request.command.model_copy(update={"channel": door(request.command.channel)})
-            return self._ledger.record(command, origin_of_activity())
+            outcome = self._ledger.record(command, origin_of_activity())
+            if not isinstance(command, ScheduleCommand):
+                return outcome
+            if isinstance(command, ENDING) and isinstance(outcome, Accepted) and outcome.events:
+                return outcome
+            view = read_view(self._ledger, self._organization, command.fiscal_year, command.product)
+            return on_schedule(outcome, view)
 
     @activity.defn(name=ActivityName.RECORD_REFUSAL)
     def record_refusal(self, request: RefusalRequest) -> Refused:
@@ -53,12 +70,8 @@ class LedgerCommands:
 
     @activity.defn(name=ActivityName.READ_SCHEDULE)
     def read_schedule(self, request: ScheduleRequest) -> ScheduleView:
-        """A product without a budget has a view too, so that its process can refuse what is sent to it."""
-        schedule_of = schedule_stream(request.fiscal_year, request.product)
-        line_of = line_stream(request.fiscal_year, request.product)
         with reported():
-            states = self._ledger.states([schedule_of, line_of])
-        return _view(request, states[schedule_of], states[line_of])
+            return read_view(self._ledger, self._organization, request.fiscal_year, request.product)
 
     @activity.defn(name=ActivityName.REGISTER_PERSON)
     def register_person(self, request: RegisterPersonRequest) -> Outcome:
@@ -68,7 +81,7 @@ class LedgerCommands:
         """
         people, channel, email = self._ledger.people, door(request.channel), request.email.strip() or request.email
         with reported():
-            may = refusal_beforehand(self._ledger, request.actor, channel, require_user_manager) is None
+            may = self._ledger.may(request.actor, channel, require_user_manager) is None
             if may and ("@" not in email or people.find(email) is None):  # an id or `system` is no address
                 people.ensure(email, "")
             command = RegisterPerson(command_id=request.command_id, actor=request.actor, channel=channel, person=email)
@@ -76,6 +89,12 @@ class LedgerCommands:
             if isinstance(outcome, Accepted) and request.name:
                 people.ensure(email, request.name)
             return outcome
+
+
+def on_schedule(outcome: Accepted | Refused, view: ScheduleView) -> AcceptedOnSchedule | RefusedOnSchedule:
+    """The outcome together with what is known after it."""
+    kind = AcceptedOnSchedule if isinstance(outcome, Accepted) else RefusedOnSchedule
+    return kind.model_validate({**dict(outcome), "view": view})
 
 
 def origin_of_activity() -> Origin:
@@ -96,19 +115,3 @@ def reported() -> Iterator[None]:
     except psycopg.Error as error:
         passing = Unavailable(f"PostgreSQL could not do it ({type(error).__name__}); it will be tried again.")
         raise to_application_error(passing) from error
-
-
-def _view(request: ScheduleRequest, schedule: Schedule, line: BudgetLine) -> ScheduleView:
-    amounts = schedule.amounts or {}
-    return ScheduleView(
-        fiscal_year=request.fiscal_year,
-        product=request.product,
-        round=request.round,
-        state=schedule.state,
-        version=schedule.version,
-        annual=plain(line.annual.amount) if line.annual else "",
-        planned=plain(total(list(amounts.values()))),
-        currency=line.annual.currency if line.annual else "",
-        amounts={month: plain(amount) for month, amount in sorted(amounts.items())},
-        awaiting=TURN_OF.get(schedule.state, ""),
-    )

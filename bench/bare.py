@@ -10,7 +10,8 @@ from temporalio import activity, workflow
 with workflow.unsafe.imports_passed_through():
     from domain.decision import Accepted
     from domain.process import ScheduleRound
-    from domain.schedule import ApproveSchedule, SubmitSchedule
+    from domain.schedule_commands import SubmitSchedule
+    from domain.schedule_decisions import ApproveSchedule
 
 TIMEOUT = timedelta(seconds=20)
 

@@ -23,6 +23,7 @@ from typing import Any
 from bench import generate_cur
 from bench.rows import Row
 from embedded.postgres import Postgres
+from rights.cedar import CedarRights
 
 ROUNDS = 5
 AIM = 2.0
@@ -100,7 +101,7 @@ def _ours(report: str, database_url: str) -> dict[str, float]:
     from views.projector import Projector  # noqa: PLC0415
 
     migrate(database_url)
-    with Ledger(database_url, Organization(), pool_size=2) as ledger:
+    with Ledger(database_url, Organization(), rights=CedarRights(), pool_size=2) as ledger:
         imports = CostImport(ledger, CostStore(database_url), Organization(), MEMORY_MB)
         projector = Projector(ledger, database_url, Organization())
         wanted = CostSource(source=report, actor="system", channel=Channel.WORKFLOW)

@@ -25,6 +25,7 @@ from domain.decision import Organization
 from embedded.postgres import Postgres
 from ledger.ledger import Ledger
 from ledger.migrate import migrate
+from rights.cedar import CedarRights
 from tests.views.given import append, store_costs
 from tests.views.random_company import RandomCompany
 from views.generations import create_next, drop_all_but_live
@@ -45,7 +46,11 @@ FOLD = (Path(__file__).parent / "projector_fold.sql").read_bytes()
 
 
 def measure() -> list[Row]:
-    with database() as url, Ledger(url, Organization(), pool_size=1) as ledger, connect(url) as connection:
+    with (
+        database() as url,
+        Ledger(url, Organization(), rights=CedarRights(), pool_size=1) as ledger,
+        connect(url) as connection,
+    ):
         by_sql(connection)
         by_projector(connection, ledger, CATCH_UP_EVENTS_MAX)
         check_same(connection)

@@ -29,15 +29,18 @@ from eventsourcing.utils import get_topic
 from psycopg.conninfo import conninfo_to_dict
 
 from bench.rows import Row
-from domain.budget import BudgetRow, LoadBudget
+from domain.budget import BudgetRow
+from domain.budget_load import LoadBudget
 from domain.calendar import FiscalCalendar
 from domain.decision import Accepted, Channel, Command, Organization, Persona
 from domain.hierarchy import NodePath
-from domain.people import GrantPersona, RegisterPerson
-from domain.schedule import RejectSchedule, SubmitSchedule
+from domain.people_commands import GrantPersona, RegisterPerson
+from domain.schedule_commands import SubmitSchedule
+from domain.schedule_decisions import RejectSchedule
 from embedded.postgres import Postgres
 from ledger.ledger import Ledger
 from ledger.migrate import migrate
+from rights.cedar import CedarRights
 
 PROCESSES = 8
 PRODUCTS = 2_000
@@ -105,7 +108,7 @@ def rows(database_url: str) -> list[Row]:
 
 def prepare(database_url: str) -> None:
     """A loaded budget, the owners with their grants, and the tables of the peers."""
-    with Ledger(database_url, Organization(), pool_size=1) as ledger:
+    with Ledger(database_url, Organization(), rights=CedarRights(), pool_size=1) as ledger:
         _grant(ledger, PORTFOLIO_OWNER, Persona.PORTFOLIO_OWNER, _PORTFOLIO)
         for number in range(PRODUCTS):
             _grant(ledger, owner_of(number), Persona.PRODUCT_OWNER, product_of(number))
@@ -169,7 +172,7 @@ def _work(
 ) -> None:
     products = iter(range(number if "raw" in ways else PRODUCTS // 2 + number, PRODUCTS, processes))
     with (
-        Ledger(database_url, Organization(), pool_size=1) as ledger,
+        Ledger(database_url, Organization(), rights=CedarRights(), pool_size=1) as ledger,
         psycopg.connect(database_url, autocommit=True) as connection,
     ):
         library = Library({**_environment(database_url), "CREATE_TABLE": "no"})

@@ -32,12 +32,14 @@ from bench.record import MONTHS, PORTFOLIO_OWNER, YEAR, owner_of, prepare, produ
 from bench.rows import Row
 from domain.decision import Accepted, Organization
 from domain.process import ScheduleRound, UpdateName, WorkflowName
-from domain.schedule import ApproveSchedule, SubmitSchedule
+from domain.schedule_commands import SubmitSchedule
+from domain.schedule_decisions import ApproveSchedule
 from embedded.postgres import Postgres
 from embedded.process import ROOT
 from embedded.temporal_server import TemporalServer, find_program
 from ledger.ledger import Ledger
 from ledger.migrate import migrate
+from rights.cedar import CedarRights
 from temporal_connection import run
 from workflows import search_attributes
 from workflows.budget_schedule import BudgetSchedule
@@ -78,14 +80,14 @@ async def _measure(database_url: str, address: str) -> list[Row]:
     client = await Client.connect(address, data_converter=pydantic_data_converter)
     await search_attributes.register(client)
     with (
-        Ledger(database_url, Organization(), pool_size=SLOTS) as ledger,
+        Ledger(database_url, Organization(), rights=CedarRights(), pool_size=SLOTS) as ledger,
         ThreadPoolExecutor(SLOTS) as ours,
         ThreadPoolExecutor(SLOTS) as theirs,
     ):
-        commands = LedgerCommands(ledger)
+        commands = LedgerCommands(ledger, Organization())
         async with (
-            _worker(client, "ours", BudgetSchedule, [commands.record, commands.read_schedule], ours),
-            _worker(client, "bare", bare.BareSchedule, [bare.nothing], theirs),
+            worker(client, "ours", BudgetSchedule, [commands.record, commands.read_schedule], ours),
+            worker(client, "bare", bare.BareSchedule, [bare.nothing], theirs),
         ):
             rates: dict[str, list[float]] = {"ours": [], "bare": []}
             for queue in rates:
@@ -101,7 +103,7 @@ def _each(found: Sequence[float]) -> str:
     return f"{statistics.median(found):.1f} lives/s"
 
 
-def _worker(client: Client, queue: str, workflow: type, activities: list[Any], pool: ThreadPoolExecutor) -> Worker:
+def worker(client: Client, queue: str, workflow: type, activities: list[Any], pool: ThreadPoolExecutor) -> Worker:
     return Worker(
         client,
         task_queue=queue,

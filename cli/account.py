@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from datetime import date
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
 from cli import options
+from cli.acting import acting
 from cli.decisions import carry_out, outcome_data
 from cli.output import Column, safe, show, table
-from cli.session import Session, product_path
+from cli.session import Session, day, product_path
 from domain.account import AccountType, AllocateAccount, Share
 from domain.errors import BadInput
 from domain.money import exact, plain
@@ -64,7 +64,9 @@ def _told(allocation: AllocationDetail) -> list[str]:
 
 
 @app.command()
+@acting
 def allocate(
+    session: Session,
     account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="Id of the account, 12 digits.")],
     shares: Annotated[list[str], typer.Argument(metavar="PRODUCT=PERCENT…", help="Shares that add up to exactly 100.")],
     account_type: Annotated[
@@ -79,22 +81,16 @@ def allocate(
         ),
     ] = None,
     note: Annotated[str, typer.Option(help="Why; needed where it reaches further back than that.")] = "",
-    actor: options.As = None,
-    as_json: options.Json = False,
-    timeout_s: options.AnswerWithin = options.ANSWER_WITHIN_S,
-    command_id: options.CommandId = None,
 ) -> None:
     """Allocate an account's spend to products, in percent, from a date on."""
-    session = Session.open(as_json, actor, timeout_s, command_id)
     if not _ACCOUNT_ID.fullmatch(account):
         raise BadInput(f"{account!r} is not an account id, which has 12 digits: see `allot account list`.")
     command = AllocateAccount(
-        command_id=session.new_command_id(),
-        actor=session.person(),
+        **session.shared(),
         account_id=account,
         account_type=account_type,
         shares=tuple(_share(text) for text in shares),
-        effective_on=_day(effective_on),
+        effective_on=day(effective_on, "--from") if effective_on else None,
         note=note,
     )
     outcome = carry_out(session, command)
@@ -102,7 +98,7 @@ def allocate(
         allocations = views.allocations(account)
     data = {**outcome_data(session, outcome), "account_id": account, "allocations": [dict(one) for one in allocations]}
     told = [line for one in allocations[-1:] for line in _told(one)]
-    show(data, as_json, lambda: [f"{outcome.message} {'; '.join(told)}"])
+    show(data, session.as_json, lambda: [f"{outcome.message} {'; '.join(told)}"])
 
 
 def _share(text: str) -> Share:
@@ -114,9 +110,3 @@ def _share(text: str) -> Share:
     except ValueError as error:
         raise BadInput(f"{text!r}: {error}.") from None
 
-
-def _day(text: str | None) -> date | None:
-    try:
-        return date.fromisoformat(text) if text else None
-    except ValueError:
-        raise BadInput(f"--from {text!r} is not a date: write YYYY-MM-DD, such as 2026-01-01.") from None

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import typer
 
-from cli import account, audit, budget, cost, installation, organization, person, rollup, schedule, stack, tasks, view
+from cli import (
+    account,
+    audit,
+    budget,
+    cost,
+    installation,
+    month,
+    organization,
+    person,
+    rollup,
+    schedule,
+    stack,
+    tasks,
+    view,
+)
 from cli.demo import demo
 
 app = typer.Typer(
@@ -21,6 +35,7 @@ app.command()(stack.down)
 app.command()(installation.setup)
 app.add_typer(budget.app, name="budget")
 app.add_typer(schedule.app, name="schedule")
+app.add_typer(month.app, name="month")
 app.add_typer(account.app, name="account")
 app.add_typer(person.app, name="person")
 app.add_typer(organization.app, name="organization")

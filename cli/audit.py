@@ -13,6 +13,7 @@ from temporalio.envconfig import ClientConfig
 from cli import options
 from cli.output import moment, safe, show
 from cli.session import Session
+from domain.decision import CommandRefused
 from domain.errors import NotFound
 from views.models import AuditEntry
 from views.queries import AUDIT_ENTRIES_MAX
@@ -34,7 +35,7 @@ def audit(
     ],
     as_json: options.Json = False,
 ) -> None:
-    """Print every event about a subject: who, what, when, why, by which command and process run."""
+    """Print every event about a subject: who, for whom, what, when, why, by which right, command and process run."""
     session = Session.open(as_json)
     with session.views() as views:
         entries = views.audit(subject)
@@ -74,6 +75,9 @@ def _told(entry: AuditEntry, ui_url: str) -> list[ConsoleRenderable | str]:
     if why := next((entry.fact[name] for name in REASONS if entry.fact.get(name)), ""):
         lines.append(f"{'':10}why: {why}")
     lines.append(f"{'':10}what: {_what(entry.fact)}")
+    if entry.policies:
+        ruled = "forbidden" if entry.fact_name == CommandRefused.fact_name else "allowed"
+        lines.append(f"{'':10}{ruled} by {', '.join(entry.policies)} (policies {entry.policy_version})")
     lines.append(f"{'':10}stream {entry.stream}, version {entry.stream_version}; command {entry.command_id}")
     if url := run_url(ui_url, entry):
         lines.append(f"{'':10}run {entry.workflow_id} {entry.workflow_run_id}")

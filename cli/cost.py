@@ -13,10 +13,10 @@ from cli import options
 from cli.decisions import wait_for_views
 from cli.doors import run
 from cli.output import Column, figures, money, note, show, table
-from cli.session import Session
+from cli.session import Session, month
 from cli.works import progress_shown, work
-from domain.calendar import Month
-from domain.errors import BadInput, NotFound, error_named
+from domain.decision import Channel
+from domain.errors import NotFound, error_named
 from domain.money import total
 from domain.process import (
     CostImportResult,
@@ -45,7 +45,12 @@ def import_costs(
 ) -> None:
     """Import every report version that is new, whole or not at all."""
     session = Session.open(as_json, actor, timeout_s)
-    request = CostSource(source=_whole(source), actor=session.person(), billing_period=_month(period))
+    request = CostSource(
+        source=_whole(source),
+        actor=session.person(),
+        channel=Channel.CLI,
+        billing_period=month(period, "--period") if period else None,
+    )
     with session.views() as views, progress_shown() as step:
         views.position()  # says at once where PostgreSQL is down
         process_id = cost_watch_process_id(request.source)
@@ -83,13 +88,6 @@ def import_costs(
 def _whole(source: str) -> str:
     """A folder by its whole path, since the worker may run somewhere else."""
     return source if "://" in source else str(Path(source).resolve())
-
-
-def _month(text: str | None) -> Month | None:
-    try:
-        return Month.parse(text) if text else None
-    except ValueError as error:
-        raise BadInput(f"--period {text}: {error}.") from None
 
 
 def _data(one: CostImportResult, currency: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from cli.output import show
 from cli.session import Session
 from domain.decision import NAMESPACE, SYSTEM, Accepted, Channel, Command, Persona
 from domain.errors import BadInput, CommandConflict, Forbidden, error_named
-from domain.people import GrantPersona, RegisterPerson
+from domain.people_commands import GrantPersona, RegisterPerson
 
 FIRST_ADMIN = uuid5(NAMESPACE, "setup/first-financial-admin")
 """Id of the command that makes somebody the first Financial Admin. Being always the same, it is carried out once."""
@@ -66,8 +66,9 @@ async def _set_up_temporal(session: Session) -> None:
 def _appoint(session: Session, email: str, name: str) -> str:
     """Once per installation. Raises Forbidden where somebody else was appointed before."""
     from ledger.ledger import Ledger  # noqa: PLC0415 - as above
+    from rights.cedar import CedarRights  # noqa: PLC0415 - likewise
 
-    with Ledger(session.database_url, session.settings.organization(), pool_size=1) as ledger:
+    with Ledger(session.database_url, session.settings.organization(), rights=CedarRights(), pool_size=1) as ledger:
         known = ledger.people.find(email)
         if known is None and ledger.is_known(FIRST_ADMIN):
             raise _appointed_already(email)  # before anything of somebody else is kept
@@ -93,10 +94,11 @@ def _appointed_already(email: str) -> Forbidden:
 def rebuild_views(session: Session, progress: Callable[[int, int], None]) -> tuple[int, int]:
     """Computes all views anew; number and position of what is live now."""
     from ledger.ledger import Ledger  # noqa: PLC0415 - as above
+    from rights.cedar import CedarRights  # noqa: PLC0415 - likewise
     from views.rebuild import rebuild  # noqa: PLC0415 - likewise
 
     organization = session.settings.organization()
-    with Ledger(session.database_url, organization, pool_size=1) as ledger:
+    with Ledger(session.database_url, organization, rights=CedarRights(), pool_size=1) as ledger:
         generation = rebuild(ledger, session.database_url, organization, progress)
     return generation.number, generation.position
 

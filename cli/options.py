@@ -57,3 +57,5 @@ Year = Annotated[
 ProductArgument = Annotated[
     str, typer.Argument(metavar="PRODUCT", help="Path of the product, such as 'Retail/Digital/Web/Checkout'.")
 ]
+EmailArgument = Annotated[str, typer.Argument(metavar="EMAIL", help="E-mail address, by which the person is known.")]
+Note = Annotated[str, typer.Option(help="Kept with the event.")]

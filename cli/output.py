@@ -23,6 +23,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from domain.hierarchy import NodePath
 from domain.model import TextValue
 from domain.money import decimals_of, plain
 
@@ -129,6 +130,16 @@ def money(amount: Decimal | None, currency: str) -> str:
 
 def moment(when: datetime | None) -> str:
     return when.strftime(TIME_FORMAT) if when else ""
+
+
+def persona_words(persona: str) -> str:
+    """`portfolio owner`"""
+    return persona.replace("_", " ")
+
+
+def place(node: NodePath, labels: Sequence[str]) -> str:
+    """A node in the organization's own words: `Business Unit Retail › Department Digital`."""
+    return " › ".join(f"{label} {name}" for label, name in zip(labels, node.parts, strict=False)) or "All"
 
 
 def show(data: Mapping[str, Any], as_json: bool, people: Callable[[], Iterable[ConsoleRenderable | str]]) -> None:

@@ -1,4 +1,4 @@
-"""`allot person`: who may act, as which persona, on which nodes."""
+"""`allot person`: who may act, as which persona, on which nodes, and in whose place."""
 
 from __future__ import annotations
 
@@ -8,60 +8,119 @@ from uuid import NAMESPACE_OID, uuid5
 
 import typer
 
-from cli import options
-from cli.decisions import carry_out, registered
+from cli import options, people_import, people_shown
+from cli.acting import acting
+from cli.decisions import carry_out, outcome_data, registered
 from cli.output import show
-from cli.session import Session, node_path
-from domain.decision import Accepted, Persona
+from cli.session import Session, day, node_path
+from domain.decision import Accepted, Channel, Persona
 from domain.errors import BadInput
 from domain.hierarchy import NodePath
-from domain.people import GrantPersona
+from domain.people_commands import (
+    DeactivatePerson,
+    Delegate,
+    EndDelegation,
+    GrantPersona,
+    ReactivatePerson,
+    WithdrawGrant,
+)
 from domain.process import RegisterPersonRequest
+from domain.registry import AnyCommand
 
-app = typer.Typer(no_args_is_help=True, help="People, and what they may do where.")
+app = typer.Typer(no_args_is_help=True, help="People: what they may do where, and in whose place.")
 
-EmailArgument = Annotated[str, typer.Argument(metavar="EMAIL", help="E-mail address, by which the person is known.")]
+Reason = Annotated[str, typer.Option(help="Why; kept with the event.")]
+To = Annotated[str, typer.Option("--to", metavar="EMAIL", help="Who may decide in your place.")]
 GRANT_HELP = (
     "PERSONA or PERSONA:NODE, such as 'product_owner:Retail/Digital/Web/Checkout'. Personas: "
     + ", ".join(persona.value for persona in Persona)
     + "."
 )
+Grants = Annotated[list[str], typer.Argument(metavar="GRANT…", help=GRANT_HELP)]
 
 
 @app.command()
+@acting
 def add(
-    email: EmailArgument,
+    session: Session,
+    email: options.EmailArgument,
     name: Annotated[str, typer.Argument(metavar="NAME", help="As others know them.")],
     grants: Annotated[list[str] | None, typer.Option("--grant", metavar="GRANT", help=GRANT_HELP)] = None,
-    actor: options.As = None,
-    as_json: options.Json = False,
-    timeout_s: options.AnswerWithin = options.ANSWER_WITHIN_S,
-    command_id: options.CommandId = None,
 ) -> None:
     """Add a person, with any number of grants."""
-    session = Session.open(as_json, actor, timeout_s, command_id)
     wanted = [grant_of(text) for text in grants or []]
-    request = RegisterPersonRequest(command_id=session.new_command_id(), actor=session.person(), email=email, name=name)
+    request = RegisterPersonRequest(
+        command_id=session.new_command_id(), actor=session.person(), channel=Channel.CLI, email=email, name=name
+    )
     outcome = registered(session, request)
     granted = [_grant(session, email, *grant) for grant in wanted]
     data = {"command_id": session.command_id, "email": email, **_data(outcome), "grants": [_data(g) for g in granted]}
-    show(data, as_json, lambda: [" ".join([f"{name}: {outcome.message}", *(g.message for g in granted)])])
+    show(data, session.as_json, lambda: [" ".join([f"{name}: {outcome.message}", *(g.message for g in granted)])])
 
 
 @app.command()
-def grant(
-    email: EmailArgument,
-    grants: Annotated[list[str], typer.Argument(metavar="GRANT…", help=GRANT_HELP)],
-    actor: options.As = None,
-    as_json: options.Json = False,
-    timeout_s: options.AnswerWithin = options.ANSWER_WITHIN_S,
-    command_id: options.CommandId = None,
-) -> None:
+@acting
+def grant(session: Session, email: options.EmailArgument, grants: Grants) -> None:
     """Let a person act as a persona on a node and all below it."""
-    session = Session.open(as_json, actor, timeout_s, command_id)
     granted = [_grant(session, email, *grant) for grant in [grant_of(text) for text in grants]]
-    data = {"command_id": session.command_id, "email": email, "grants": [_data(g) for g in granted]}
-    show(data, as_json, lambda: [g.message for g in granted])
+    _show_each(session, email, granted)
+
+
+@app.command()
+@acting
+def withdraw(session: Session, email: options.EmailArgument, grants: Grants, reason: Reason = "") -> None:
+    """Take grants away. What waits for the person waits for the others who hold them, or for the level above."""
+    withdrawn = []
+    for persona, node in [grant_of(text) for text in grants]:
+        own = _one_of_many(session, persona, node)
+        command = WithdrawGrant(
+            **own.shared(), person=email, persona=persona, node=node, reason=reason
+        )
+        withdrawn.append(carry_out(own, command))
+    _show_each(session, email, withdrawn)
+
+
+@app.command()
+@acting
+def deactivate(session: Session, email: options.EmailArgument, reason: Reason = "") -> None:
+    """Take everything from somebody who has left: their grants, and what was delegated to them."""
+    _decide(session, email, DeactivatePerson(**session.shared(), person=email, reason=reason))
+
+
+@app.command()
+@acting
+def reactivate(session: Session, email: options.EmailArgument) -> None:
+    """Bring somebody back, without the grants they had."""
+    _decide(session, email, ReactivatePerson(**session.shared(), person=email))
+
+
+@app.command()
+@acting
+def delegate(
+    session: Session,
+    to: To,
+    until: Annotated[str, typer.Option("--until", metavar="DATE", help="Last day, YYYY-MM-DD.")],
+    since: Annotated[
+        str | None, typer.Option("--from", metavar="DATE", help="First day, YYYY-MM-DD; default: today.")
+    ] = None,
+    note: options.Note = "",
+) -> None:
+    """Let somebody else decide in your place for some days. What they do is recorded with both names."""
+    first = day(since, "--from") if since else session.today()
+    command = Delegate(**session.shared(), person=to, first_day=first, last_day=day(until, "--until"), note=note)
+    _decide(session, to, command)
+
+
+@app.command("end-delegation")
+@acting
+def end_delegation(session: Session, to: To) -> None:
+    """Take back what you have delegated to somebody, from now on."""
+    _decide(session, to, EndDelegation(**session.shared(), person=to))
+
+
+app.command("import")(people_import.import_people)
+app.command("list")(people_shown.list_people)
+app.command("show")(people_shown.show_person)
 
 
 def grant_of(text: str) -> tuple[Persona, NodePath]:
@@ -77,10 +136,23 @@ def grant_of(text: str) -> tuple[Persona, NodePath]:
 
 
 def _grant(session: Session, email: str, persona: Persona, node: NodePath) -> Accepted:
+    own = _one_of_many(session, persona, node)
+    return carry_out(own, GrantPersona(**own.shared(), person=email, persona=persona, node=node))
+
+
+def _one_of_many(session: Session, persona: Persona, node: NodePath) -> Session:
     """Each grant is a command of its own; its id follows from ours, so that repeating the whole is safe."""
-    command_id = uuid5(NAMESPACE_OID, f"{session.command_id}/{persona}/{node}")
-    command = GrantPersona(command_id=command_id, actor=session.person(), person=email, persona=persona, node=node)
-    return carry_out(replace(session, command_id=command_id), command)
+    return replace(session, command_id=uuid5(NAMESPACE_OID, f"{session.command_id}/{persona}/{node}"))
+
+
+def _decide(session: Session, email: str, command: AnyCommand) -> None:
+    outcome = carry_out(session, command)
+    show({**outcome_data(session, outcome), "email": email}, session.as_json, lambda: [outcome.message])
+
+
+def _show_each(session: Session, email: str, outcomes: list[Accepted]) -> None:
+    data = {"command_id": session.command_id, "email": email, "grants": [_data(outcome) for outcome in outcomes]}
+    show(data, session.as_json, lambda: [outcome.message for outcome in outcomes])
 
 
 def _data(outcome: Accepted) -> dict[str, Any]:

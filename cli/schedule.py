@@ -2,215 +2,246 @@
 
 from __future__ import annotations
 
-import csv
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import ConsoleRenderable
 
-from cli import options
+from cli import amounts, options
+from cli.acting import acting
 from cli.decisions import carry_out, outcome_data, similar_products
 from cli.doors import decide_on_schedule
-from cli.output import Column, figures, money, note, show, table
+from cli.output import note as say
+from cli.output import show
+from cli.schedule_shown import Picture, answer, schedule_data, schedule_tables
 from cli.session import Session, product_path
-from domain.calendar import MONTHS_OF_YEAR, Month
-from domain.errors import BadInput, NotFound
+from domain.calendar import Month
+from domain.errors import BadInput, NotFound, Refusal
 from domain.hierarchy import NodePath
-from domain.money import Money, exact, total
-from domain.process import FIRST_ROUND, TURN_OF, UpdateName
-from domain.schedule import ApproveSchedule, RejectSchedule, State, SubmitSchedule
+from domain.money import Money
+from domain.process import UpdateName
+from domain.schedule import State
+from domain.schedule_commands import (
+    RequestReschedule,
+    ReviseSchedule,
+    ScheduleCommand,
+    SubmitSchedule,
+    WithdrawSchedule,
+)
+from domain.schedule_decisions import (
+    ApproveSchedule,
+    DenyReschedule,
+    GrantReschedule,
+    RejectSchedule,
+    ScheduleDecision,
+)
 from views.models import ScheduleDetail
 from views.queries import Views
 
 app = typer.Typer(no_args_is_help=True, help="Spread a product's annual budget over months, and decide on it.")
-FILE_BYTES_MAX = 65_536
-"""Bytes of a file with twelve amounts."""
+
+Version = Annotated[int | None, typer.Option(min=1, help="The version you saw; default: the one shown now.")]
+DECIDABLE = frozenset({State.PENDING, State.RESCHEDULE_REQUESTED})
 
 
 @app.command()
+@acting
 def submit(
+    session: Session,
     product: options.ProductArgument,
     year: options.Year = None,
-    even: Annotated[bool, typer.Option("--even", help="Spread the annual budget evenly, to the last cent.")] = False,
-    amounts: Annotated[
-        str | None, typer.Option(metavar="A,B,…", help="Twelve amounts, from the fiscal year's first month on.")
-    ] = None,
-    file: Annotated[Path | None, typer.Option(help="CSV file with two columns: month (YYYY-MM) and amount.")] = None,
+    even: amounts.Even = False,
+    listed: amounts.Listed = None,
+    file: amounts.InFile = None,
     note: Annotated[str, typer.Option(help="What whoever decides should know.")] = "",
-    actor: options.As = None,
-    as_json: options.Json = False,
-    timeout_s: options.AnswerWithin = options.ANSWER_WITHIN_S,
-    command_id: options.CommandId = None,
 ) -> None:
     """Submit a schedule for approval, as the product's owner."""
-    session = Session.open(as_json, actor, timeout_s, command_id)
-    path, fiscal_year, actor = product_path(product), session.fiscal_year(year), session.person()
-    months = session.settings.organization().calendar.months(fiscal_year)
-    if (even, amounts is not None, file is not None).count(True) != 1:
+    about = _about(session, product, year)
+    if not (spread := _spread(session, about, even, listed, file)):
         raise BadInput("Say how the budget is spread: one of --even, --amounts or --file.")
-    if file is not None:
-        spread = _from_file(file)
-    elif amounts is not None:
-        spread = _from_list(amounts, months)
-    else:
-        spread = _evenly(session, path, fiscal_year, months)
-    command = SubmitSchedule(
-        command_id=session.new_command_id(),
-        actor=actor,
-        fiscal_year=fiscal_year,
-        product=path,
-        amounts=spread,
-        note=note,
-    )
-    _decided(session, UpdateName.SUBMIT, command)
+    _decide(session, UpdateName.SUBMIT, SubmitSchedule(**about, amounts=spread, note=note))
 
 
 @app.command()
+@acting
 def approve(
+    session: Session,
     product: options.ProductArgument,
     year: options.Year = None,
-    version: Annotated[int | None, typer.Option(min=1, help="The version you saw; default: the one shown now.")] = None,
-    note: Annotated[str, typer.Option(help="Kept with the decision.")] = "",
-    actor: options.As = None,
-    as_json: options.Json = False,
-    timeout_s: options.AnswerWithin = options.ANSWER_WITHIN_S,
-    command_id: options.CommandId = None,
+    version: Version = None,
+    note: options.Note = "",
 ) -> None:
     """Approve a submitted schedule, as the owner of its portfolio. It is locked then."""
-    session = Session.open(as_json, actor, timeout_s, command_id)
-    path, fiscal_year = product_path(product), session.fiscal_year(year)
-    command = ApproveSchedule(
-        command_id=session.new_command_id(),
-        actor=session.person(),
-        fiscal_year=fiscal_year,
-        product=path,
-        version=version or _shown_version(session, path, fiscal_year),
-        note=note,
-    )
-    _decided(session, UpdateName.APPROVE, command)
+    _decide_on(session, UpdateName.APPROVE, ApproveSchedule, _about(session, product, year), version, note=note)
 
 
 @app.command()
+@acting
 def reject(
+    session: Session,
     product: options.ProductArgument,
     reason: Annotated[str, typer.Option(help="What has to change.")],
     year: options.Year = None,
-    version: Annotated[int | None, typer.Option(min=1, help="The version you saw; default: the one shown now.")] = None,
-    actor: options.As = None,
-    as_json: options.Json = False,
-    timeout_s: options.AnswerWithin = options.ANSWER_WITHIN_S,
-    command_id: options.CommandId = None,
+    version: Version = None,
 ) -> None:
     """Send a submitted schedule back with a reason, as the owner of its portfolio."""
-    session = Session.open(as_json, actor, timeout_s, command_id)
-    path, fiscal_year = product_path(product), session.fiscal_year(year)
-    command = RejectSchedule(
-        command_id=session.new_command_id(),
-        actor=session.person(),
-        fiscal_year=fiscal_year,
-        product=path,
-        version=version or _shown_version(session, path, fiscal_year),
-        reason=reason,
-    )
-    _decided(session, UpdateName.REJECT, command)
+    _decide_on(session, UpdateName.REJECT, RejectSchedule, _about(session, product, year), version, reason=reason)
+
+
+@app.command()
+@acting
+def withdraw(
+    session: Session, product: options.ProductArgument, year: options.Year = None, note: options.Note = ""
+) -> None:
+    """Take back what waits for a decision, or give up a reschedule, as the product's owner."""
+    _decide(session, UpdateName.WITHDRAW, WithdrawSchedule(**_about(session, product, year), note=note))
+
+
+@app.command()
+@acting
+def revise(session: Session, product: options.ProductArgument, year: options.Year = None) -> None:
+    """Take up a rejected schedule again, as the product's owner. Submitting it again does so by itself."""
+    _decide(session, UpdateName.REVISE, ReviseSchedule(**_about(session, product, year)))
+
+
+@app.command()
+@acting
+def request(
+    session: Session,
+    product: options.ProductArgument,
+    reason: Annotated[str, typer.Option(help="Why the approved schedule has to change.")],
+    year: options.Year = None,
+    even: amounts.Even = False,
+    listed: amounts.Listed = None,
+    file: amounts.InFile = None,
+) -> None:
+    """Ask to change an approved schedule, as the product's owner. With the new amounts, one decision does both."""
+    about = _about(session, product, year)
+    spread = _spread(session, about, even, listed, file)
+    _decide(session, UpdateName.REQUEST, RequestReschedule(**about, reason=reason, amounts=spread))
+
+
+@app.command()
+@acting
+def grant(
+    session: Session,
+    product: options.ProductArgument,
+    year: options.Year = None,
+    version: Version = None,
+    note: options.Note = "",
+) -> None:
+    """Grant a reschedule, as the owner of its portfolio; a schedule attached to the request is approved with it."""
+    _decide_on(session, UpdateName.GRANT, GrantReschedule, _about(session, product, year), version, note=note)
+
+
+@app.command()
+@acting
+def deny(
+    session: Session,
+    product: options.ProductArgument,
+    reason: Annotated[str, typer.Option(help="Why the approved schedule stays as it is.")],
+    year: options.Year = None,
+    version: Version = None,
+) -> None:
+    """Deny a reschedule with a reason, as the owner of its portfolio. The approved schedule stays as it is."""
+    _decide_on(session, UpdateName.DENY, DenyReschedule, _about(session, product, year), version, reason=reason)
 
 
 @app.command("show")
 def show_schedule(product: options.ProductArgument, year: options.Year = None, as_json: options.Json = False) -> None:
-    """Show a product's schedule: months, state, version and whose turn it is."""
+    """Show a product's schedule: months, state, version, whose turn it is, since when, and until when."""
     session = Session.open(as_json)
     path, fiscal_year = product_path(product), session.fiscal_year(year)
+    picture = _picture(session, path, fiscal_year)
+    show(schedule_data(picture), as_json, lambda: schedule_tables(picture))
+
+
+def _about(session: Session, product: str, year: int | None) -> dict[str, Any]:
+    """What all commands to a schedule say."""
+    path = product_path(product)
+    return {**session.shared(), "fiscal_year": session.fiscal_year(year), "product": path}
+
+
+def _spread(
+    session: Session, about: Mapping[str, Any], even: bool, listed: str | None, file: Path | None
+) -> dict[Month, Decimal]:
+    """The amounts, where they are given; empty where they are not."""
+    if (even, listed is not None, file is not None).count(True) > 1:
+        raise BadInput("Say in one way how the budget is spread: one of --even, --amounts or --file.")
+    months = session.organization.calendar.months(about["fiscal_year"])
+    if file is not None:
+        return amounts.from_file(file)
+    if listed is not None:
+        return amounts.from_list(listed, months)
+    if not even:
+        return {}
+    schedule, _, closed, _ = _picture(session, about["product"], about["fiscal_year"])
+    fixed = {month: amount for month, amount in schedule.approved.items() if month in closed}
+    return amounts.evenly(Money(schedule.annual, schedule.currency), months, fixed)
+
+
+def _decide_on(
+    session: Session,
+    update: UpdateName,
+    kind: type[ScheduleDecision],
+    about: dict[str, Any],
+    version: int | None,
+    **said: str,
+) -> None:
+    if version is None:
+        probe = kind.model_validate({**about, **said, "version": 1})  # what is wrong with it is said before anything else
+        version = _shown_version(session, update, probe)
+    _decide(session, update, kind.model_validate({**about, **said, "version": version}))
+
+
+def _decide(session: Session, update: UpdateName, command: ScheduleCommand) -> None:
     with session.views() as views:
-        schedule = _found(views, path, fiscal_year)
-    show(schedule_data(schedule), as_json, lambda: schedule_tables(schedule))
+        _found(views, command.product, command.fiscal_year)
+        begins = update is UpdateName.REQUEST
+        round_ = views.current_round(command.fiscal_year, command.product, for_request=begins)
+    try:
+        outcome = carry_out(session, command, lambda: decide_on_schedule(session, update, command, round_))
+    except Refusal as refusal:
+        if refusal.code != "OtherRound":
+            raise
+        raise type(refusal)(
+            f"The schedule of {command.product} for {command.fiscal_year} went on to another round meanwhile: look at "
+            "it with `allot schedule show`, and give the command again if it still holds.",
+            code=refusal.code,
+        ) from None
+    picture = _picture(session, command.product, command.fiscal_year)
+    data = {**outcome_data(session, outcome), "schedule": schedule_data(picture)}
+    show(data, session.as_json, lambda: answer(outcome.message, update, picture))
 
 
-def _decided(session: Session, update: UpdateName, command: SubmitSchedule | ApproveSchedule | RejectSchedule) -> None:
-    with session.views() as views:
-        before = _found(views, command.product, command.fiscal_year)
-    round_ = _round_of(update, before)
-    outcome = carry_out(session, command, lambda: decide_on_schedule(session, update, command, round_))
-    with session.views() as views:
-        schedule = _found(views, command.product, command.fiscal_year)
-    data = {**outcome_data(session, outcome), "schedule": schedule_data(schedule)}
-    show(data, session.as_json, lambda: _answer(outcome.message, update, schedule))
-
-
-def _answer(message: str, update: UpdateName, schedule: ScheduleDetail) -> list[ConsoleRenderable | str]:
-    """Who submits sees what was submitted; who decides has seen it."""
-    tables = schedule_tables(schedule)
-    return [message, *(tables if update is UpdateName.SUBMIT else tables[1:])]
-
-
-def _round_of(update: UpdateName, schedule: ScheduleDetail) -> int:
-    """A submission after an approval begins a round; a decision belongs to the round of what was submitted."""
-    if not schedule.round:
-        return FIRST_ROUND
-    return schedule.round + (update is UpdateName.SUBMIT and schedule.state is State.APPROVED)
-
-
-def _shown_version(session: Session, product: NodePath, fiscal_year: int) -> int:
+def _shown_version(session: Session, update: UpdateName, command: ScheduleDecision) -> int:
     """The version that the views show, which is what this person can have seen."""
     with session.views() as views:
-        schedule = _found(views, product, fiscal_year)
+        schedule = _found(views, command.product, command.fiscal_year)
     if not schedule.version:
-        raise NotFound(f"Nothing was submitted for {product} in {fiscal_year} yet.", code="NothingSubmitted")
-    # A decision adds one to the version; whoever decides a second time means the version that was decided on.
-    version = schedule.version if schedule.state is State.PENDING else max(1, schedule.version - 1)
-    amount = Money(schedule.submitted_total, schedule.currency)
-    note(f"Deciding on version {version} of {product}, {amount} in all.")
+        raise NotFound(
+            f"Nothing was submitted for {command.product} in {command.fiscal_year} yet.", code="NothingSubmitted"
+        )
+    if schedule.state in DECIDABLE:
+        version = schedule.version
+    else:
+        # Whoever decides a second time means the version that was decided on, which the decision has moved by one, or
+        # by two where it granted a reschedule and approved what was attached to it.
+        both = update is UpdateName.GRANT and schedule.state is State.APPROVED
+        version = max(1, schedule.turn - (2 if both else 1))
+    what = f", {Money(schedule.submitted_total, schedule.currency)} in all"
+    only_asked = schedule.state is State.RESCHEDULE_REQUESTED and not schedule.attached
+    say(f"Deciding on version {version} of {command.product}{'' if only_asked else what}.")
     return version
 
 
-def _evenly(session: Session, product: NodePath, fiscal_year: int, months: tuple[Month, ...]) -> dict[Month, Decimal]:
+def _picture(session: Session, product: NodePath, fiscal_year: int) -> Picture:
     with session.views() as views:
         schedule = _found(views, product, fiscal_year)
-    shares = Money(schedule.annual, schedule.currency).split([Decimal(1)] * len(months))
-    return {month: share.amount for month, share in zip(months, shares, strict=True)}
-
-
-def _from_list(text: str, months: tuple[Month, ...]) -> dict[Month, Decimal]:
-    parts = [part.strip() for part in text.split(",")]
-    if len(parts) != len(months):
-        raise BadInput(
-            f"--amounts needs {MONTHS_OF_YEAR} amounts with commas between them, for {months[0]} to {months[-1]}; "
-            f"{len(parts)} were given. Write 1234.50, without a comma for thousands."
-        )
-    return {month: _amount(part, str(month)) for month, part in zip(months, parts, strict=True)}
-
-
-def _from_file(file: Path) -> dict[Month, Decimal]:
-    try:
-        if file.stat().st_size > FILE_BYTES_MAX:
-            raise BadInput(f"{file} is larger than {FILE_BYTES_MAX:,} bytes, too large for twelve amounts.")
-        rows = list(csv.reader(file.read_text(encoding="utf-8-sig").splitlines(), strict=True))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BadInput(f"{file} cannot be read: {error}.") from None
-    spread: dict[Month, Decimal] = {}
-    for number, row in enumerate(rows, start=1):
-        if not any(cell.strip() for cell in row) or (number == 1 and row[0].strip().lower() == "month"):
-            continue
-        if len(row) != 2:
-            raise BadInput(f"{file}, line {number}: expected a month and an amount, such as 2026-05,1234.50.")
-        try:
-            month = Month.parse(row[0].strip())
-        except ValueError as error:
-            raise BadInput(f"{file}, line {number}: {error}.") from None
-        if month in spread:
-            raise BadInput(f"{file}, line {number}: {month} is there twice.")
-        spread[month] = _amount(row[1].strip(), f"{file}, line {number}")
-    if len(spread) != MONTHS_OF_YEAR:
-        raise BadInput(f"{file} has {len(spread)} months; a schedule needs all {MONTHS_OF_YEAR}.")
-    return spread
-
-
-def _amount(text: str, where: str) -> Decimal:
-    try:
-        return exact(text)
-    except ValueError as error:
-        raise BadInput(f"{where}: {error}; {text!r} was given.") from None
+        labels, closed = views.labels(fiscal_year), views.closed_months(fiscal_year)
+    return Picture(schedule, labels, frozenset(one.month for one in closed), session.organization.business)
 
 
 def _found(views: Views, product: NodePath, fiscal_year: int) -> ScheduleDetail:
@@ -223,37 +254,3 @@ def _found(views: Views, product: NodePath, fiscal_year: int) -> ScheduleDetail:
             code="UnknownProduct",
         )
     return schedule
-
-
-def schedule_data(schedule: ScheduleDetail) -> dict[str, Any]:
-    return {**dict(schedule), "awaiting": TURN_OF.get(schedule.state)}
-
-
-def schedule_tables(schedule: ScheduleDetail) -> list[ConsoleRenderable | str]:
-    """The months, side by side as submitted, approved and spent; then whose turn it is."""
-    currency = schedule.currency
-    series = [("Submitted", schedule.submitted), ("Approved", schedule.approved), ("Actual", schedule.actual)]
-    shown = [(title, amounts) for title, amounts in series if amounts]
-    months = sorted({month for _, amounts in shown for month in amounts})
-    rows = [(str(month), *(money(amounts.get(month), currency) for _, amounts in shown)) for month in months]
-    sums = ("Total", *(money(total(list(amounts.values())), currency) for _, amounts in shown))
-    columns = (Column("Month"), *figures(*(title for title, _ in shown)))
-    title = f"{schedule.product}, fiscal year {schedule.fiscal_year}, {currency}"
-    made = table(title, columns, rows, sums if rows else None)
-    money_line = (
-        f"Annual {money(schedule.annual, currency)}, planned {money(schedule.planned, currency)}, "
-        f"unallocated {money(schedule.unallocated, currency)}."
-    )
-    return [made if rows else title, money_line, _turn(schedule)]
-
-
-def _turn(schedule: ScheduleDetail) -> str:
-    turn = TURN_OF.get(schedule.state)
-    whose = f"; it is the turn of the {turn.replace('_', ' ')}" if turn else ""
-    if not schedule.version:
-        return f"{schedule.state}, nothing submitted yet{whose}."
-    by = schedule.decided_by_name if schedule.state is not State.PENDING else schedule.submitted_by_name
-    said = schedule.reason if schedule.state is not State.PENDING else schedule.note
-    return f"{schedule.state}, version {schedule.version}, by {by or 'somebody'}{whose}." + (
-        f" “{said}”" if said else ""
-    )

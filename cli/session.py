@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 from pydantic import ValidationError
 
 from cli.options import ANSWER_WITHIN_S
 from domain.calendar import Month
-from domain.decision import PERSON_REFERENCE_CHARS_MAX, SYSTEM
+from domain.decision import PERSON_REFERENCE_CHARS_MAX, SYSTEM, Channel, Organization
 from domain.errors import BadInput
 from domain.hierarchy import PRODUCT_LEVEL, NodePath
 from settings import Settings
@@ -60,6 +61,10 @@ class Session:
             raise BadInput(f"An e-mail address has at most {PERSON_REFERENCE_CHARS_MAX} characters.")
         return actor
 
+    def shared(self) -> dict[str, Any]:
+        """What every command that this use of the command line sends has in common."""
+        return {"command_id": self.new_command_id(), "actor": self.person(), "channel": Channel.CLI}
+
     def new_command_id(self) -> UUID:
         """Of the one command that this use of the command line sends."""
         assert self.command_id is not None
@@ -80,8 +85,15 @@ class Session:
 
     def fiscal_year(self, chosen: int | None) -> int:
         """The chosen year, or the one that today falls into."""
-        calendar = self.settings.organization().calendar
-        return chosen or calendar.fiscal_year_of(Month.of(datetime.now(UTC).date()))
+        return chosen or self.organization.calendar.fiscal_year_of(Month.of(self.today()))
+
+    @property
+    def organization(self) -> Organization:
+        return self.settings.organization()
+
+    def today(self) -> date:
+        """In the office."""
+        return self.organization.business.day_of(datetime.now(UTC))
 
 
 def node_path(text: str) -> NodePath:
@@ -101,3 +113,19 @@ def product_path(text: str) -> NodePath:
             f"{text!r} has {path.level}. Write / inside a name as %2F."
         )
     return path
+
+
+def day(text: str, option: str) -> date:
+    """Raises BadInput for what is no date."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise BadInput(f"{option} {text!r} is not a date: write YYYY-MM-DD, such as 2026-01-01.") from None
+
+
+def month(text: str, where: str) -> Month:
+    """Raises BadInput for what is no month."""
+    try:
+        return Month.parse(text.strip())
+    except ValueError as error:
+        raise BadInput(f"{where} {text!r}: {error}.") from None

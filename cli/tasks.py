@@ -1,79 +1,168 @@
-"""`allot tasks`: what waits for somebody, oldest first."""
+"""`allot tasks`: what waits for somebody, oldest first, with the command that does it."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from uuid import UUID
+import shlex
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import ConsoleRenderable
 
 from cli import options
-from cli.decisions import suggestion
-from cli.output import Column, show, table
+from cli.decisions import known_person
+from cli.output import Column, Styled, WholeTable, money, persona_words, show, table
 from cli.session import Session
-from domain.errors import NotFound
-from views.models import TaskDetail
+from domain.business_days import BusinessCalendar
+from domain.decision import Persona
+from domain.errors import BadInput
+from domain.money import figure
+from views.models import ScheduleDetail, TaskDetail, Why
 from views.queries import TASKS_MAX, Views
+from views.tasks import DECISIONS, TaskKind
 
 WORDS = {
-    "approve_schedule": "Approve or reject the schedule",
-    "revise_schedule": "Revise the schedule",
-    "allocate_account": "Allocate the account",
+    TaskKind.SUBMIT_SCHEDULE: "Submit the schedule",
+    TaskKind.APPROVE_SCHEDULE: "Approve or reject the schedule",
+    TaskKind.REVISE_SCHEDULE: "Revise the schedule",
+    TaskKind.RESCHEDULE: "Reschedule: over budget",
+    TaskKind.DECIDE_RESCHEDULE: "Grant or deny a reschedule",
+    TaskKind.ALLOCATE_ACCOUNT: "Allocate the account",
 }
+COMMANDS_SHOWN_MAX = 20
+"""Tasks whose command is written out; --json has all of them."""
+OVERDUE = "red"
 COLUMNS = (
-    Column("Age", right=True),
-    Column("What"),
+    Column("#", right=True),
+    Column("To do"),
     Column("Of", fold=True),
     Column("Year", right=True),
-    Column("Version", right=True),
-    Column("Who"),
-    Column("Note", fold=True),
+    Column("Business days", right=True),
+    Column("Due"),
+    Column("Why", fold=True),
+    Column("Detail", fold=True),
 )
+All = Annotated[bool, typer.Option("--all", help="What waits for everybody, instead of for one person.")]
 
 
-def tasks(actor: options.As = None, as_json: options.Json = False) -> None:
-    """List what waits for a decision, oldest first: of the person named by --as, else of everybody."""
+def tasks(actor: options.As = None, everybody: All = False, as_json: options.Json = False) -> None:
+    """List what waits for the person named by --as, oldest first: what to do, since when, until when, and why."""
     session = Session.open(as_json, actor)
+    email = None if everybody else (actor or "").strip()
+    if email == "":
+        raise BadInput("Say whose tasks: --as EMAIL, or --all for everybody's.", code="NoActor")
     with session.views() as views:
-        person_id = _person_id(views, actor) if actor else None
-        found = views.tasks(person_id)
-    now = datetime.now(UTC)
-    data = {"person": actor, "tasks": [{**dict(task), "age_seconds": _seconds(now - task.since)} for task in found]}
-    whose = f" of {actor}" if actor else ""
+        person = known_person(views, email) if email else None
+        found = views.tasks(person.person_id if person else None, session.today())
+        details = {} if as_json else _details(views, found[:COMMANDS_SHOWN_MAX])
+    business, now = session.organization.business, datetime.now(UTC)
+    data = {"person": email, "tasks": [task_data(task, business, now, email) for task in found]}
     if not found:
-        show(data, as_json, lambda: [f"Nothing waits{whose}."])
+        show(data, as_json, lambda: [f"Nothing waits{f' for {email}' if email else ''}."])
         return
+    whose = f" of {person.name or email}" if person else ""
     title = f"Tasks{whose}" + (f", the oldest {TASKS_MAX:,}" if len(found) == TASKS_MAX else "")
-    show(data, as_json, lambda: [table(title, COLUMNS, (_row(task, now) for task in found))])
+    show(data, as_json, lambda: _shown(title, found, details, business, now, email))
 
 
-def _person_id(views: Views, email: str) -> UUID:
-    if (person := views.person(email)) is None:
-        known = [other.email for other in views.people()]
-        raise NotFound(
-            f"Nobody with the address {email} is known here.{suggestion([email], known)}", code="UnknownPerson"
-        )
-    return person.person_id
+def task_data(task: TaskDetail, business: BusinessCalendar, now: datetime, email: str | None) -> dict[str, Any]:
+    due = task.due_at(business)
+    return {
+        **dict(task),
+        "age_business_days": task.age_days(business, now),
+        "due_at": due,
+        "overdue": due is not None and due <= now,
+        "command": command_for(task, email),
+    }
 
 
-def _row(task: TaskDetail, now: datetime) -> tuple[object, ...]:
-    return (
-        age(now - task.since),
-        WORDS.get(task.kind, task.kind),
+def task_table(title: str, found: Sequence[TaskDetail], business: BusinessCalendar, now: datetime) -> WholeTable:
+    return table(title, COLUMNS, [_row(n, task, task.detail, business, now) for n, task in enumerate(found, start=1)])
+
+
+def _shown(
+    title: str,
+    found: Sequence[TaskDetail],
+    details: dict[int, str],
+    business: BusinessCalendar,
+    now: datetime,
+    email: str | None,
+) -> Iterable[ConsoleRenderable | str]:
+    rows = [_row(n, task, details.get(n, task.detail), business, now) for n, task in enumerate(found, start=1)]
+    yield table(title, COLUMNS, rows)
+    if email is None:
+        return
+    yield "\nTo do them, or see more with `allot schedule show`:"
+    for number, task in enumerate(found[:COMMANDS_SHOWN_MAX], start=1):
+        yield f"{number:>3}  {command_for(task, email)}"
+    if len(found) > COMMANDS_SHOWN_MAX:
+        yield f"     … and {len(found) - COMMANDS_SHOWN_MAX:,} more; --json has all commands."
+
+
+def _row(number: int, task: TaskDetail, detail: str, business: BusinessCalendar, now: datetime) -> Styled:
+    due = task.due_at(business)
+    late = due is not None and due <= now
+    cells = (
+        number,
+        WORDS.get(TaskKind(task.kind), task.kind),
         task.subject,
         task.fiscal_year or "",
-        task.version if task.fiscal_year else "",
-        task.persona.replace("_", " "),
-        task.detail,
+        task.age_days(business, now),
+        f"{business.day_of(due)}{' OVERDUE' if late else ''}" if due else "",
+        why(task),
+        detail,
     )
+    return Styled(cells, OVERDUE if late else "")
 
 
-def _seconds(passed: timedelta) -> int:
-    return max(0, round(passed.total_seconds()))
+def why(task: TaskDetail) -> str:
+    """Why the person has it, or whose it is."""
+    owner = persona_words(task.persona)
+    match task.why:
+        case Why.ESCALATED:
+            words = f"stand-in: the {owner} has not acted" if _may_act(task) else f"to know: the {owner} has not acted"
+        case Why.NOBODY_LEFT:
+            words = f"no {owner} is left"
+        case Why.OWNER:
+            words = f"{owner}{', escalated' if task.escalated else ''}"
+    return f"{words}, in place of {task.on_behalf_of_name}" if task.on_behalf_of else words
 
 
-def age(passed: timedelta) -> str:
-    """In the largest unit that says something: 3 d, 5 h, 12 min, 40 s."""
-    seconds = _seconds(passed)
-    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
+def _may_act(task: TaskDetail) -> bool:
+    """The level above may decide in place of a portfolio owner; nobody submits in place of a product owner."""
+    return task.why is Why.OWNER or task.persona is not Persona.PRODUCT_OWNER
+
+
+def command_for(task: TaskDetail, email: str | None) -> str:
+    """What to copy; what stands in capitals is to be filled in."""
+    who = ["--as", email or "EMAIL"]
+    product = [task.subject, "--year", str(task.fiscal_year)]
+    seen = ["--version", str(task.version)]
+    if not _may_act(task):
+        if task.why is Why.NOBODY_LEFT:
+            return shlex.join(["allot", "person", "grant", "SOMEBODY", f"product_owner:{task.subject}", *who])
+        return shlex.join(["allot", "schedule", "show", *product])
+    match TaskKind(task.kind):
+        case TaskKind.APPROVE_SCHEDULE:
+            words = ["schedule", "approve", *product, *seen, *who]
+        case TaskKind.DECIDE_RESCHEDULE:
+            words = ["schedule", "grant", *product, *seen, *who]
+        case TaskKind.SUBMIT_SCHEDULE | TaskKind.REVISE_SCHEDULE:
+            words = ["schedule", "submit", *product, "--amounts", "A,B,…", *who]
+        case TaskKind.RESCHEDULE:
+            words = ["schedule", "request", *product, "--reason", "WHY", "--amounts", "A,B,…", *who]
+        case TaskKind.ALLOCATE_ACCOUNT:
+            words = ["account", "allocate", task.subject, "PRODUCT=100", "--type", "TYPE", *who]
+    return shlex.join(["allot", *words])
+
+
+def _details(views: Views, found: Sequence[TaskDetail]) -> dict[int, str]:
+    """With the amounts that are asked for, by the number of the row."""
+    details = {}
+    for number, task in enumerate(found, start=1):
+        if task.kind in DECISIONS or task.kind == TaskKind.SUBMIT_SCHEDULE:
+            schedule = views.schedule(task.fiscal_year, task.node if _is_product(task) else _product(task))
+            if schedule:
+                details[number] = " ".join(filter(None, [_amounts(task, schedule), task.detail]))
+    return details

@@ -20,7 +20,7 @@ from cli.doors import NO_ANSWER, UNTOUCHED_EVENTS, as_our_error, temporal, why_w
 from cli.output import console, note, safe
 from cli.session import Session
 from domain.errors import AllotError, Unavailable
-from domain.process import TASK_QUEUE, BudgetFile, CostSource, SyncRequest, WorkflowName
+from domain.process import TASK_QUEUE, BudgetFile, CostSource, PeopleFile, SyncRequest, WorkflowName
 from domain.process_texts import work_summary
 
 LOOK_EVERY_S = 0.25
@@ -37,7 +37,7 @@ type Step = Callable[[str, int, int], None]
 async def work[T](
     session: Session,
     name: WorkflowName,
-    request: BudgetFile | CostSource | SyncRequest,
+    request: BudgetFile | CostSource | SyncRequest | PeopleFile,
     process_id: str,
     result: type[T],
     step: Step,

@@ -7,7 +7,7 @@ them into a spreadsheet again must see to it that they stay text.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple
@@ -15,8 +15,8 @@ from typing import NamedTuple
 from domain.budget import ROWS_MAX, BudgetRow
 from domain.budget_file_amount import EMPTY, read_amount, usual_form
 from domain.budget_file_csv import BYTE_ORDER_MARK, NotUtf8, Record, records
-from domain.budget_file_header import ANNUAL, CODE, ESTIMATED, OWNER, Columns, read_header
-from domain.budget_file_problem import Fault, InvalidBudget, Problems
+from domain.budget_file_header import ANNUAL, CODE, ESTIMATED, HEADER_ROW, OWNER, Columns, read_header
+from domain.budget_file_problem import Fault, InvalidBudget, Problems, column_letter
 from domain.calendar import Month
 from domain.decision import PERSON_REFERENCE_CHARS_MAX, Organization
 from domain.hierarchy import LEVELS, NODE_NAME_CHARS_MAX, PRODUCT_LEVEL, NodePath, node_name_problem
@@ -35,24 +35,31 @@ Report = Callable[[int, int], None]
 _EMAIL = re.compile(r"[^\s@,;:<>()\[\]\\\"]+@[^\s@,;:<>()\[\]\\\"]+\.[^\s@,;:<>()\[\]\\\".]+")
 
 
+def _unheard(_done: int, _whole: int) -> None:
+    """Where nobody wants to know."""
+
+
 class ParsedBudget(NamedTuple):
     """A good file."""
 
     labels: tuple[str, str, str, str]
     rows: tuple[BudgetRow, ...]
     total: Decimal
+    absent: tuple[str, ...] = ()
+    """Columns that the file might have and does not."""
 
 
 def parse_budget(
-    data: bytes, terms: LoadTerms, organization: Organization, report: Report = lambda _done, _whole: None
+    data: bytes, terms: LoadTerms, organization: Organization, report: Report = _unheard
 ) -> ParsedBudget | InvalidBudget:
-    """All of the file's rows, or what is wrong with them."""
+    """All rows of a CSV file, or what is wrong with them."""
     problems = Problems()
     if fault := _unreadable(data):
         problems.add_to_file(fault)
         return problems.result()
+    whole = data.count(b"\n") + (not data.endswith(b"\n"))
     try:
-        return _parsed(data, terms, organization, problems, report)
+        return parse_records(records(data), whole, terms, organization, report, problems)
     except NotUtf8 as error:
         problems.add(
             error.row,
@@ -82,20 +89,20 @@ def _unreadable(data: bytes) -> Fault | None:
     return None
 
 
-def _parsed(
-    data: bytes, terms: LoadTerms, organization: Organization, problems: Problems, report: Report
+def parse_records(
+    found: Iterator[Record],
+    whole: int,
+    terms: LoadTerms,
+    organization: Organization,
+    report: Report = _unheard,
+    problems: Problems | None = None,
 ) -> ParsedBudget | InvalidBudget:
-    months = organization.calendar.months(terms.fiscal_year)
-    found = records(data)
-    header = next(found)
-    if header.fault:
-        problems.add(header.row, "", "", header.fault)
-        return problems.result()
-    columns = read_header(header.cells, months, terms.fiscal_year, problems)
+    """The same for the rows of any kind of file, the header first; `whole` is how many there are, roughly."""
+    problems = problems or Problems()
+    columns = _header(next(found), terms, organization, problems)
     if columns is None:
         return problems.result()
     reader = _RowReader(columns, organization.currency, problems)
-    whole = data.count(b"\n") + (not data.endswith(b"\n"))
     for record in found:
         if record.row % ROWS_BETWEEN_REPORTS == 0:
             report(record.row, whole)
@@ -107,7 +114,18 @@ def _parsed(
     if problems.count:
         return problems.result()
     rows = tuple(reader.rows)
-    return ParsedBudget(columns.labels, rows, total([row.annual for row in rows]))
+    return ParsedBudget(columns.labels, rows, total([row.annual for row in rows]), columns.absent)
+
+
+def _header(record: Record, terms: LoadTerms, organization: Organization, problems: Problems) -> Columns | None:
+    if record.fault:
+        problems.add(record.row, "", "", record.fault)
+    for index, fault in record.wrong:
+        problems.add(HEADER_ROW, f"column {column_letter(index)}", record.cells[index], fault)
+    if problems.count:
+        return None
+    months = organization.calendar.months(terms.fiscal_year)
+    return read_header(record.cells, months, terms.fiscal_year, problems)
 
 
 @dataclass(slots=True)
@@ -137,6 +155,9 @@ class _RowReader:
             return False
         if record.fault:
             self.problems.add(record.row, "", record.excerpt, record.fault)
+        elif record.wrong:
+            for index, fault in record.wrong:
+                self.problems.add(record.row, self.columns.names[index], cells[index], fault)
         elif len(cells) != len(self.columns.names):
             self._wrong_width(record)
         else:

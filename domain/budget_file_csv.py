@@ -29,12 +29,14 @@ _QUOTE_REMEDY = (
 
 
 class Record(NamedTuple):
-    """One row; its cells, or why they cannot be told."""
+    """One row, of whatever kind of file; its cells, or why they cannot be told."""
 
     row: int
     cells: list[str]
     fault: Fault | None = None
     excerpt: str = ""
+    wrong: tuple[tuple[int, Fault], ...] = ()
+    """Cells that have a value, but not one that can be a text: their place in the row, and why."""
 
 
 class NotUtf8(ValueError):

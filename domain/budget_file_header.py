@@ -11,6 +11,7 @@ from domain.calendar import Month
 from domain.hierarchy import LEVELS, NODE_NAME_CHARS_MAX, PRODUCT_LEVEL, node_name_problem
 
 ANNUAL, ESTIMATED, CODE, OWNER = "Annual", "Estimated", "Code", "Owner"
+MONTHS = "months"
 HEADER_ROW = 1
 
 _NAMED = {name.lower(): name for name in (ANNUAL, ESTIMATED, CODE, OWNER)}
@@ -31,6 +32,12 @@ class Columns:
     estimated: int | None
     code: int | None
     owner: int | None
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """What the file might say of a product and says of none: names of columns, `MONTHS` for all twelve."""
+        there = {ESTIMATED: self.estimated, CODE: self.code, OWNER: self.owner, MONTHS: self.months or None}
+        return tuple(name for name, place in there.items() if place is None)
 
 
 def read_header(cells: Sequence[str], months: Sequence[Month], fiscal_year: int, problems: Problems) -> Columns | None:

@@ -15,8 +15,8 @@ from domain.hierarchy import node_name_problem
 from domain.process import FILE_NAME_CHARS_MAX, LoadTerms
 
 EXAMPLE = "Customer_2026_true_2026-01-01_false_Budget_v1.csv"
-EXTENSION = ".csv"
-EXTENSIONS_OF_WORKBOOKS = (".xlsx", ".xls", ".xlsm", ".ods")
+EXTENSIONS = (".csv", ".xlsx")
+EXTENSIONS_OF_OTHERS = (".xls", ".xlsm", ".xlsb", ".ods")
 
 _PARTS_AFTER_CUSTOMER = 6
 _YEAR = re.compile(r"\d{4}", re.ASCII)
@@ -28,11 +28,12 @@ def parse_name(file_name: str) -> LoadTerms:
     """Raises BadInput that names each wrong part, its value and what would be right."""
     if len(file_name) > FILE_NAME_CHARS_MAX:
         raise _wrong(file_name[:FILE_NAME_CHARS_MAX], [f"it has more than {FILE_NAME_CHARS_MAX} characters"])
-    if file_name.lower().endswith(EXTENSIONS_OF_WORKBOOKS):
-        raise _wrong(file_name, ["it is a workbook; save it as CSV (comma separated, UTF-8)"])
-    if not file_name.lower().endswith(EXTENSION):
-        raise _wrong(file_name, ["it does not end in .csv"])
-    parts = file_name[: -len(EXTENSION)].rsplit("_", _PARTS_AFTER_CUSTOMER)
+    if file_name.lower().endswith(EXTENSIONS_OF_OTHERS):
+        raise _wrong(file_name, ["it is a workbook of another kind; save it as .xlsx or as CSV UTF-8"])
+    extension = next((known for known in EXTENSIONS if file_name.lower().endswith(known)), None)
+    if extension is None:
+        raise _wrong(file_name, ["it does not end in .csv or .xlsx"])
+    parts = file_name[: -len(extension)].rsplit("_", _PARTS_AFTER_CUSTOMER)
     if len(parts) <= _PARTS_AFTER_CUSTOMER:
         raise _wrong(file_name, [f"it has {len(parts)} parts between _; at least 7 are needed"])
     customer, year, is_new, start, is_override, option, version = parts

@@ -60,6 +60,8 @@ class BusinessCalendar:
         day, clock = local.date(), local.time()
         if not self.is_business_day(day):
             day, clock = self._next_business_day(day), time.min
+        elif business_days == 0:
+            return start.astimezone(UTC)  # by the clock alone, the second of two hours would become the first
         for _ in range(business_days):
             day = self._next_business_day(day)
         return self._instant(day, clock)

@@ -6,16 +6,15 @@ escaped. People are never named here, because these texts are shown to everyone 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from datetime import datetime
-from decimal import Decimal
-
 from domain.cost import ReportVersion
 from domain.decision import Command
-from domain.money import figure
-from domain.process import TURN_OF, BudgetFile, CostSource, ScheduleRound, ScheduleView, SyncRequest, UpdateName
-from domain.schedule import State
+from domain.process import (
+    BudgetFile,
+    CostSource,
+    PeopleFile,
+    ScheduleRound,
+    SyncRequest,
+)
 
 SUMMARY_BYTES_MAX = 200
 """Bytes the Temporal server keeps of a summary."""
@@ -25,7 +24,6 @@ REFUSAL_CHARS_MAX = 300
 
 _MARKDOWN = frozenset("\\`*_{}[]<>()#+-!|~&$:")
 _MARKS = str.maketrans({mark: f"\\{mark}" for mark in _MARKDOWN})
-_ADDRESS_TO_FILL_IN = "you@example.com"
 
 
 def plain_text(text: str, chars_max: int = REFUSAL_CHARS_MAX) -> str:
@@ -51,8 +49,9 @@ def schedule_static_details(request: ScheduleRound) -> str:
     return (
         f"Approval of the schedule of **{plain_text(str(request.product))}** for fiscal year {request.fiscal_year}, "
         f"round {request.round}: the annual budget spread over twelve months.\n\n"
-        "The product owner submits it, the portfolio owner approves or rejects it; a rejected schedule may be "
-        "submitted again. *Current details* say whose turn it is. What was decided stands in the ledger: `allot audit`."
+        "The product owner submits it, the portfolio owner approves or rejects it. An approved schedule is changed by "
+        "a reschedule, which the portfolio owner grants: that is the next round. *Current details* say whose turn it "
+        "is, until when, and what can be sent. What was decided stands in the ledger: `allot audit`."
     )
 
 
@@ -72,7 +71,11 @@ def organization_sync_summary() -> str:
     return "Read the accounts from AWS Organizations"
 
 
-def work_summary(request: BudgetFile | CostSource | SyncRequest) -> str:
+def people_import_summary(file: PeopleFile) -> str:
+    return one_line(f"Import the people of the file {file.file_name}")
+
+
+def work_summary(request: BudgetFile | CostSource | SyncRequest | PeopleFile) -> str:
     """Of the process that such a message starts."""
     match request:
         case BudgetFile():
@@ -81,6 +84,8 @@ def work_summary(request: BudgetFile | CostSource | SyncRequest) -> str:
             return cost_watch_summary(request)
         case SyncRequest():
             return organization_sync_summary()
+        case PeopleFile():
+            return people_import_summary(request)
 
 
 def direct_decision_summary(command: Command) -> str:
@@ -89,52 +94,3 @@ def direct_decision_summary(command: Command) -> str:
 
 def person_registration_summary() -> str:
     return "Add a person to the directory"
-
-
-def schedule_details(view: ScheduleView, since: datetime | None, refusals: Sequence[str]) -> str:
-    """The current details of BudgetSchedule."""
-    parts = [_headline(view, since), _figures(view), _what_to_send(view), _refusals(view, refusals)]
-    return "\n\n".join(part for part in parts if part)
-
-
-def _headline(view: ScheduleView, since: datetime | None) -> str:
-    names = " › ".join(plain_text(name) for name in view.product.parts)
-    status = f"**{view.state}** at version {view.version}" if view.version else f"**{view.state}**, nothing submitted"
-    if turn := TURN_OF.get(view.state):
-        status += f": it is the turn of the **{turn.replace('_', ' ')}**"
-    if since is not None:
-        status += f", since {since:%Y-%m-%d %H:%M} UTC"
-    return f"### {names}\n\nSchedule for fiscal year {view.fiscal_year}, round {view.round}. {status}."
-
-
-def _figures(view: ScheduleView) -> str:
-    if not view.annual:
-        return "" if view.version else "This product is not in the budget of this year."
-    annual, whole = Decimal(view.annual), Decimal(view.planned or "0")
-    # Only what is approved is planned; until then it is what somebody would like to spend.
-    words = ("Planned", "Unallocated") if view.state is State.APPROVED else ("Submitted", "Annual less submitted")
-    rows = [("Annual budget", annual), *zip(words, (whole, annual - whole), strict=True)]
-    rows += [(str(month), Decimal(amount)) for month, amount in sorted(view.amounts.items())]
-    lines = [f"| {title} | {figure(amount, view.currency)} |" for title, amount in rows]
-    return "\n".join([f"| | {plain_text(view.currency)} |", "|---|---:|", *lines])
-
-
-def _what_to_send(view: ScheduleView) -> str:
-    if view.state is not State.PENDING:
-        return ""
-    approve = {"actor": _ADDRESS_TO_FILL_IN, "version": view.version}
-    reject = {**approve, "reason": "Why it cannot be approved like this"}
-    blocks = [
-        f"Signal `{name}` with this input:\n\n```json\n{json.dumps(payload, indent=2)}\n```"
-        for name, payload in ((UpdateName.APPROVE, approve), (UpdateName.REJECT, reject))
-    ]
-    intro = "To decide, use `allot schedule approve` or `allot schedule reject`, or where signals are accepted:"
-    return "\n\n".join([intro, *blocks])
-
-
-def _refusals(view: ScheduleView, refusals: Sequence[str]) -> str:
-    if not view.refusals:
-        return ""
-    shown = list(refusals)[-REFUSALS_SHOWN_MAX:]
-    lines = [f"- {plain_text(refusal)}" for refusal in reversed(shown)]
-    return "\n".join([f"**Refused messages: {view.refusals}**, the last ones first:", "", *lines])

@@ -15,6 +15,7 @@ from domain import (
     cost,
     people,
     people_commands,
+    people_import,
     schedule,
     schedule_commands,
     schedule_decisions,
@@ -25,6 +26,7 @@ from domain.decision import Command, CommandRefused, Fact, Fold, Rule
 
 RULES: Mapping[type[Command], Rule] = {
     **people_commands.RULES,
+    **people_import.RULES,
     **budget_load.RULES,
     **closing.RULES,
     **schedule_commands.RULES,

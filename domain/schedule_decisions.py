@@ -169,8 +169,11 @@ def _decide[C: ScheduleDecision](
     """What all decisions share: rights, the first decision for whoever decides again, and the version."""
     known_line(states, command)
     schedule: Schedule = states[command.subject]
-    authority = _authority(states, schedule, command, context, _ACTIONS[state])
-    if first := schedule.decision_on(command.version):
+    first = schedule.decision_on(command.version)
+    # To hear what was decided already, it does not matter who submitted what waits now.
+    submitters = frozenset[PersonId]() if first else schedule.submitters
+    authority = _authority(states, schedule, command, context, _ACTIONS[state], submitters)
+    if first:
         return Decision(message=f"Version {command.version} was {first} already; that decision stands.")
     if not schedule.version:
         raise Refusal(f"Nothing was submitted for {command.product} yet.", code="NothingSubmitted")
@@ -184,7 +187,6 @@ def _decide[C: ScheduleDecision](
             f"decided.{_INSTEAD.get(schedule.state, '')}",
             code="NotDecidable",
         )
-    authority = _authority(states, schedule, command, context, _ACTIONS[state], schedule.submitters)
     recorded = facts(schedule, command, states, context)
     word = _WORDS[type(command)] if len(recorded) == 1 else "Granted and approved"
     message = f"{word} version {command.version}."
@@ -197,11 +199,13 @@ def _authority(
     command: ScheduleDecision,
     context: Context,
     action: Action,
-    submitted_by: frozenset[PersonId] = frozenset(),
+    submitted_by: frozenset[PersonId],
 ) -> Authority:
     waiting: Waiting = states[waiting_stream(command.subject)]
     holders: Holders = states[portfolio_holders(command)]
-    stand_in = waiting.escalated(schedule.turn) or nobody_left(schedule, holders)
+    # Whoever stood in must hear of their own decision, even though their turn is over with it.
+    decided = schedule.decision_on(command.version) is not None
+    stand_in = decided or waiting.escalated(schedule.turn) or nobody_left(schedule, holders)
     return require(context, action, command.product, submitted_by=submitted_by, stand_in=stand_in)
 
 

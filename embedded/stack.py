@@ -34,6 +34,9 @@ POSTGRES_DIRECTORY = "postgres"
 WATCH_INTERVAL_S = 0.2
 WORKER_GRACE_S = 10
 """Seconds that an activity under way gets when the stack stops; elsewhere ALLOT_GRACEFUL_SHUTDOWN_S says it."""
+YEAR_GRACE_DAYS = 36_500
+"""Days after its end in which a fiscal year can still be worked on: the demo's is fixed by its sample data, and whoever
+tries Allot on their own machine may load any year; elsewhere ALLOT_YEAR_GRACE_DAYS says it, which is 0 by default."""
 WORKER_STOPPING = (Stopping(signal.SIGTERM, WORKER_GRACE_S + 10.0),)
 OWNER_STOP_WITHIN_S = 60.0
 """Seconds that `stop` waits for the owner; each of its parts has a shorter bound of its own."""
@@ -149,6 +152,7 @@ class Stack:
             "ALLOT_STATE_DIR": str(self.state_dir),
             "ALLOT_FILE_STORE": os.environ.get("ALLOT_FILE_STORE", str(self.state_dir / "files")),
             "ALLOT_ACCEPT_CLAIMED_ACTORS": os.environ.get("ALLOT_ACCEPT_CLAIMED_ACTORS", "true"),
+            "ALLOT_YEAR_GRACE_DAYS": os.environ.get("ALLOT_YEAR_GRACE_DAYS", str(YEAR_GRACE_DAYS)),
             "ALLOT_GRACEFUL_SHUTDOWN_S": os.environ.get("ALLOT_GRACEFUL_SHUTDOWN_S", str(WORKER_GRACE_S)),
         }
         parts: dict[str, Part] = {}

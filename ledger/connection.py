@@ -33,6 +33,8 @@ _SESSION = {
     "lock_timeout": LOCK_TIMEOUT_MS,
     "statement_timeout": STATEMENT_TIMEOUT_MS,
     "transaction_timeout": TRANSACTION_TIMEOUT_MS,
+    # An append looks, after it has locked, at what is committed by then.
+    "default_transaction_isolation": r"read\ committed",
     # Every statement of the ledger is by key. A plan made while a table was tiny must not stay a scan when it has
     # grown, and one plan for all parameters saves planning.
     "enable_seqscan": "off",

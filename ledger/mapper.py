@@ -8,6 +8,8 @@ The `topic` is the name of the fact. The `state` is UTF-8 JSON, where what is em
     at        recorded at, UTC                    run       ├ process that recorded it
     actor     who: a person id                    activity  ┘
     behalf    on whose behalf: a person id        fact      the fields of the fact
+    policies  ids of the policies that allowed    ruled_by  version of the whole set of policies
+              or, for a refusal, forbade it
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from eventsourcing.persistence import StoredEvent
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from pydantic_core import from_json, to_json
 
+from domain.actor import Authority
 from domain.decision import Channel, Event, Fact, Origin, PersonId, RecordedEvent, Stream
 from domain.errors import UnreadableEvent
 from ledger.recorder import Row
@@ -37,7 +40,7 @@ class Envelope(NamedTuple):
     channel: Channel
     command_id: UUID
     origin: Origin
-    on_behalf_of: PersonId | None = None
+    authority: Authority = Authority()
 
 
 @lru_cache(maxsize=STREAM_IDS_REMEMBERED_MAX)
@@ -66,6 +69,8 @@ class _Stored(_Fields):
     workflow: str = ""
     run: str = ""
     activity: str = ""
+    policies: tuple[str, ...] = ()
+    ruled_by: str = ""
 
 
 class _Codec(NamedTuple):
@@ -123,6 +128,8 @@ class FactMapper:
             workflow_run_id=stored.run,
             activity_id=stored.activity,
             recorded_at=stored.at,
+            policies=stored.policies,
+            policy_version=stored.ruled_by,
         )
 
     def _codec(self, topic: str) -> _Codec:
@@ -148,16 +155,18 @@ class FactMapper:
 
 
 def _shared(envelope: Envelope) -> dict[str, Any]:
-    origin = envelope.origin
+    origin, authority = envelope.origin, envelope.authority
     values = {
         "at": envelope.recorded_at,
         "actor": envelope.actor,
-        "behalf": envelope.on_behalf_of,
+        "behalf": authority.on_behalf_of,
         "channel": envelope.channel,
         "command": envelope.command_id,
         "workflow": origin.workflow_id,
         "run": origin.workflow_run_id,
         "activity": origin.activity_id,
+        "policies": authority.policies,
+        "ruled_by": authority.version,
     }
     return {key: value for key, value in values.items() if value}
 

@@ -2,8 +2,8 @@
 
 The library's own recorder holds a table lock and sends a NOTIFY within a transaction of several round trips. That makes
 all commits of an installation serial, and a writer that freezes in the middle stops everybody. Here the whole append
-is one call of `ledger_append` (migrations/0001_ledger.sql): writers share an advisory lock, a reader takes it alone for
-an instant and so learns up to where the log is settled. The tables are the library's, so are the types.
+is one call of `ledger_append` (migrations/0003_serialisable.sql): writers share an advisory lock, a reader takes it
+alone for an instant and so learns up to where the log is settled. The tables are the library's, so are the types.
 """
 
 from __future__ import annotations
@@ -26,26 +26,14 @@ READER_PATIENCE_MS = 250
 """New writers queue behind a waiting reader, so it gives up early and keeps the head that it knows."""
 READER_PAUSE_S = 0.25
 """After giving up a reader leaves the writers alone, so that they have at least half of the time."""
-BULK_EVENTS_MIN = 2_000
-"""Events in one append from which on it may take as long as a whole file needs."""
+BULK_STREAMS_MIN = 2_000
+"""Events in one append, or streams of one decision, from which on it may take as long as a whole file needs."""
 FOLLOW_EVENTS_MAX = 10_000
 
 _APPEND = """
-SELECT positions, known_hash, known_answer FROM
-ledger_append(%b::uuid, %b::bytea, %b::text, %b::timestamptz, %b::uuid[], %b::bigint[], %b::text[], %b::bytea[])"""
-# The same, provided that these streams still end where the decision saw them end; else no row, and nothing is done. The
-# function takes the command from the confirmation, so that it cannot be called before there is one.
-_APPEND_CONFIRMED = """
-SELECT positions, known_hash, known_answer FROM (
-    SELECT %b::uuid AS command
-    FROM unnest(%b::uuid[], %b::bigint[], %b::bigint[], %b::bytea[]) AS seen (id, version, position, digest)
-    JOIN ledger_events ON originator_id = seen.id AND originator_version >= seen.version
-    HAVING count(*) = %b::bigint AND bool_and(
-        originator_version = seen.version AND notification_id = seen.position AND sha256(state) = seen.digest
-    )
-) AS confirmed,
-ledger_append(
-    confirmed.command, %b::bytea, %b::text, %b::timestamptz, %b::uuid[], %b::bigint[], %b::text[], %b::bytea[]
+SELECT positions, known_hash, known_answer FROM ledger_append(
+    %b::uuid, %b::bytea, %b::text, %b::timestamptz, %b::uuid[], %b::bigint[], %b::text[], %b::bytea[],
+    %b::uuid[], %b::bigint[], %b::bigint[], %b::bytea[], %b::int, %b::boolean
 )"""
 _HEAD = "SELECT max(notification_id) FROM ledger_events"
 _SETTLED_HEAD = "SELECT ledger_settled_head(%b::int)"
@@ -98,12 +86,26 @@ class Known(NamedTuple):
 
 
 class StreamEnd(NamedTuple):
-    """The last event of a stream: version, place in the log, and SHA-256 of its state."""
+    """The last event of a stream: version, place in the log, and SHA-256 of its state; zeros where it has none."""
 
     stream_id: UUID
     version: int
     position: int
     digest: bytes
+
+
+class Seen(NamedTuple):
+    """Where the streams of a decision ended when it was taken."""
+
+    kept: Sequence[StreamEnd] = ()
+    """Of those that it does not write to."""
+    written: Sequence[StreamEnd] = ()
+    """Of those that it does; their versions are checked in any case, so they matter only where remembered."""
+    remembered: bool = False
+    """Not read just now: so it may well be that one has moved."""
+
+
+NOTHING_SEEN = Seen()
 
 
 class LedgerDatastore(PostgresDatastore):
@@ -132,31 +134,26 @@ class LedgerRecorder(PostgresApplicationRecorder):
 
     # Writing
 
-    def append(self, events: Sequence[StoredEvent], receipt: Receipt) -> Sequence[int] | Known:
+    def append(
+        self, events: Sequence[StoredEvent], receipt: Receipt, seen: Seen = NOTHING_SEEN
+    ) -> Sequence[int] | Known | None:
         """Records the events and their receipt, whole or not at all; their places in the log, or the receipt of the
-        first time. May be repeated: that is what answers after a lost reply."""
-        parameters = (*receipt, *_columns(events))
-        bulk = len(events) >= BULK_EVENTS_MIN
+        first time. May be repeated: that is what answers after a lost reply.
+
+        Nothing is recorded where one of the streams seen does not end there now: None, or SerializationFailure where it
+        moved in this very moment.
+        """
+        ends = (*seen.kept, *seen.written) if seen.remembered else seen.kept
+        parameters = (*receipt, *_columns(events), *_ends(ends), len(seen.kept), seen.remembered)
+        bulk = max(len(events), len(ends)) >= BULK_STREAMS_MIN
         ((positions, known_hash, known_answer),) = self._connections.query(_APPEND, parameters, bulk=bulk)
         if known_hash is not None:
             return Known(known_hash, known_answer)
-        return list(positions)
-
-    def append_confirmed(
-        self, events: Sequence[StoredEvent], receipt: Receipt, seen: Sequence[StreamEnd]
-    ) -> Sequence[int] | Known | None:
-        """The same, or None and nothing recorded where one of these streams (at least one) does not end there now."""
-        ids, versions, positions, digests = zip(*seen, strict=True)
-        ends = (Uuids(ids), Bigints(versions), Bigints(positions), Byteas(digests), len(seen))
-        parameters = (receipt.command_id, *ends, *receipt[1:], *_columns(events))
-        rows = self._connections.query(_APPEND_CONFIRMED, parameters, bulk=len(events) >= BULK_EVENTS_MIN)
-        for positions_now, known_hash, known_answer in rows:
-            return list(positions_now) if known_hash is None else Known(known_hash, known_answer)
-        return None
+        return None if positions is None else list(positions)
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int] | None:
         """For the library's own applications: events without a command, hence never sent twice."""
-        parameters = (None, None, None, None, *_columns(stored_events))
+        parameters = (None, None, None, None, *_columns(stored_events), *_ends(()), 0, False)
         try:
             ((positions, _hash, _answer),) = self._connections.query_once(_APPEND, parameters)
         except psycopg.IntegrityError as error:
@@ -175,7 +172,8 @@ class LedgerRecorder(PostgresApplicationRecorder):
         """What a decision needs in one round trip: each stream's events from a version on, in order, that version
         included; or the receipt, if the decision has been taken before."""
         parameters = (Uuids(stream_ids), Bigints(since_versions), command_id)
-        rows = [Row(*row) for row in self._connections.query(_SITUATION, parameters)]
+        bulk = len(stream_ids) >= BULK_STREAMS_MIN
+        rows = [Row(*row) for row in self._connections.query(_SITUATION, parameters, bulk=bulk)]
         known = next((Known(row.state, row.topic) for row in rows if row.version == 0), None)
         return rows, known
 
@@ -249,4 +247,13 @@ def _columns(events: Sequence[StoredEvent]) -> tuple[Uuids, Bigints, Texts, Byte
         Bigints(event.originator_version for event in events),
         Texts(event.topic for event in events),
         Byteas(event.state for event in events),
+    )
+
+
+def _ends(ends: Sequence[StreamEnd]) -> tuple[Uuids, Bigints, Bigints, Byteas]:
+    return (
+        Uuids(end.stream_id for end in ends),
+        Bigints(end.version for end in ends),
+        Bigints(end.position for end in ends),
+        Byteas(end.digest for end in ends),
     )

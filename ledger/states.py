@@ -7,7 +7,7 @@ still. If it is not there (a database was restored from a backup under a running
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import sha256
 from threading import Lock
 from typing import Any, NamedTuple
@@ -17,9 +17,10 @@ from eventsourcing.persistence import StoredEvent
 
 from domain.decision import Event, Fold, States, Stream
 from ledger.mapper import stream_id
-from ledger.recorder import Known, LedgerRecorder, StreamEnd
+from ledger.recorder import Known, LedgerRecorder, Seen, StreamEnd
 
 STATES_REMEMBERED_MAX = 5_000
+"""A decision on more streams than that is not remembered at all, so that it does not drive out what others need."""
 
 
 class Folded(NamedTuple):
@@ -47,10 +48,14 @@ class Situation(NamedTuple):
     def versions(self) -> dict[Stream, int]:
         return {stream: folded.version for stream, folded in self.folded.items()}
 
-    @property
-    def ends(self) -> list[StreamEnd]:
-        """What must still be so when a decision from memory is recorded."""
-        return [StreamEnd(stream_id(stream), *seen[1:]) for stream, seen in self.folded.items()]
+    def seen(self, written: Collection[Stream], *, remembered: bool) -> Seen:
+        """What must still be so when a decision that writes to these streams is recorded."""
+        ends = {stream: StreamEnd(stream_id(stream), *seen[1:]) for stream, seen in self.folded.items()}
+        return Seen(
+            [end for stream, end in ends.items() if stream not in written],
+            [end for stream, end in ends.items() if stream in written],
+            remembered,
+        )
 
     def position(self, stream: Stream) -> int:
         return self.folded[stream].position if stream in self.folded else 0
@@ -71,7 +76,8 @@ class StateReader:
     def read(self, streams: Sequence[Stream], command_id: UUID | None = None) -> Situation:
         """The states now, and the receipt of the command."""
         ids = {stream: stream_id(stream) for stream in streams}
-        remembered = {i: seen for i in ids.values() if (seen := self._remembered.get(i))}
+        # That there were no events needs no confirmation: all of them are read.
+        remembered = {i: seen for i in ids.values() if (seen := self._remembered.get(i)) and seen.version}
         while True:
             known, folded = self._fold(ids, remembered, command_id)
             if known:
@@ -81,7 +87,7 @@ class StateReader:
                 return Situation(folded)
             remembered = {}
 
-    def recall(self, streams: Sequence[Stream], _command_id: UUID) -> Situation | None:
+    def recall(self, streams: Sequence[Stream]) -> Situation | None:
         """The states as remembered, which the append must confirm; None where not all of them are."""
         folded = {stream: seen for stream in streams if (seen := self._remembered.get(stream_id(stream)))}
         return Situation(folded) if len(folded) == len(streams) else None
@@ -122,10 +128,11 @@ class StateReader:
         return None, None if unconfirmed else {stream: folded[i] for stream, i in ids.items()}
 
     def _remember(self, ids: Mapping[Stream, UUID], folded: Mapping[Stream, Folded]) -> None:
+        if len(folded) > STATES_REMEMBERED_MAX:
+            return
         with self._lock:
             for stream, state in folded.items():
-                if state.version:
-                    self._remembered.pop(ids[stream], None)  # so that it becomes the youngest
-                    self._remembered[ids[stream]] = state
+                self._remembered.pop(ids[stream], None)  # so that it becomes the youngest
+                self._remembered[ids[stream]] = state
             while len(self._remembered) > STATES_REMEMBERED_MAX:
                 del self._remembered[next(iter(self._remembered))]

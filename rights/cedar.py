@@ -1,4 +1,4 @@
-"""The rights table applied by Cedar's engine: `domain.decision.Rights` on `policies.cedar`.
+"""The rights table applied by Cedar's engine: `domain.actor.Rights` on `policies.cedar`.
 
 Names of nodes and ids of people reach the engine as JSON values only, never as text of its language, so that no name
 can be read as a policy. A node's id is its path in text form, which no other path has.
@@ -17,7 +17,7 @@ from uuid import UUID
 
 from cedarpy import Decision, Entities, PolicySet, is_authorized, policies_to_json_str
 
-from domain.decision import Action, Actor, Grant, Persona, PersonId, Question, Ruling
+from domain.actor import Action, Actor, Grant, Persona, PersonId, Question, Ruling
 from domain.hierarchy import PRODUCT_LEVEL, NodePath
 from domain.people import LEVEL_OF_PERSONA
 

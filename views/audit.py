@@ -9,11 +9,24 @@ from uuid import UUID
 from pydantic_core import to_json
 
 from domain.account import Allocated, Changed, OrganizationSeen, Vended
-from domain.budget import AnnualApproved, BudgetLoaded
+from domain.budget import AnnualApproved, BudgetLoaded, ProductWithdrawn
+from domain.closing import MonthClosed, MonthReopened
 from domain.cost import PeriodImported
 from domain.decision import CommandRefused, Fact, RecordedEvent
-from domain.people import Granted, Registered
-from domain.schedule import Approved, Rejected, Submitted
+from domain.people import (
+    Deactivated,
+    Delegated,
+    DelegationEnded,
+    Granted,
+    GrantWithdrawn,
+    HolderAppointed,
+    HolderRemoved,
+    Reactivated,
+    Registered,
+)
+from domain.schedule import FACTS as SCHEDULE_FACTS
+from domain.schedule import ScheduleFact
+from domain.waiting import Escalated, Reminded
 from views.batch import Batch, BrokenLog, Projection
 from views.paths import path_text
 from views.tables import Json, Table
@@ -37,21 +50,34 @@ class AuditRow(NamedTuple):
     workflow_id: str
     workflow_run_id: str
     activity_id: str
+    policies: list[str]
+    """Ids of the policies that allowed or, for a refusal, forbade it."""
+    policy_version: str
     recorded_at: datetime
     fact: Json
 
 
 AUDIT = Table("audit", AuditRow, key=1, indexes=("USING gin (subjects)",))
 
-_FACTS = (
+_FACTS: tuple[type[Fact], ...] = (
     CommandRefused,
     Registered,
     Granted,
+    GrantWithdrawn,
+    Deactivated,
+    Reactivated,
+    Delegated,
+    DelegationEnded,
+    HolderAppointed,
+    HolderRemoved,
     BudgetLoaded,
     AnnualApproved,
-    Submitted,
-    Approved,
-    Rejected,
+    ProductWithdrawn,
+    *SCHEDULE_FACTS,
+    Reminded,
+    Escalated,
+    MonthClosed,
+    MonthReopened,
     OrganizationSeen,
     Vended,
     Changed,
@@ -77,6 +103,8 @@ def fold(batch: Batch, event: RecordedEvent, fact: Fact) -> None:
             workflow_id=event.workflow_id,
             workflow_run_id=event.workflow_run_id,
             activity_id=event.activity_id,
+            policies=list(event.policies),
+            policy_version=event.policy_version,
             recorded_at=event.recorded_at,
             fact=Json(to_json(fact).decode()),
         )
@@ -93,26 +121,38 @@ def subject_key(text: str) -> str:
 def subjects(fact: Fact) -> list[str]:
     """What a person may ask for to find this event, besides its stream and its command."""
     match fact:
-        case Submitted() | Approved() | Rejected():
+        case ScheduleFact() | Reminded() | Escalated():
             return [path_text(fact.product)]
-        case AnnualApproved():
+        case AnnualApproved() | ProductWithdrawn():
             return [path_text(fact.product), fact.content_hash]
         case BudgetLoaded():
             return [str(fact.fiscal_year), fact.content_hash]
+        case MonthClosed() | MonthReopened():
+            return [str(fact.fiscal_year), str(fact.month)]
         case Vended() | Changed():
             return [fact.account_id]
         case Allocated():
             return [fact.account_id, *(path_text(share.product) for share in fact.shares)]
         case OrganizationSeen():
             return [fact.organization_id, fact.management_account_id]
-        case Registered():
-            return [str(fact.person_id)]
-        case Granted():
-            return [str(fact.person_id), str(fact.node)]
         case PeriodImported():
             return [str(fact.billing_period), fact.report_version]
         case CommandRefused():
             return [fact.subject, *fact.subject.split("/", 1)[1:]]
+        case _:
+            return _subjects_of_people(fact)
+
+
+def _subjects_of_people(fact: Fact) -> list[str]:
+    match fact:
+        case Registered() | Deactivated() | Reactivated():
+            return [str(fact.person_id)]
+        case Granted() | GrantWithdrawn():
+            return [str(fact.person_id), path_text(fact.node)]
+        case Delegated() | DelegationEnded():
+            return [str(fact.person_id), str(fact.delegated_by)]
+        case HolderAppointed() | HolderRemoved():  # the person and the node find the grant that it came with
+            return [f"{fact.persona}/{fact.node}"]
         case _:
             raise BrokenLog(f"The audit trail does not know the subjects of {fact.fact_name!r}.")
 

@@ -66,6 +66,10 @@ class Changes:
     """The last import of each billing period."""
     realigned: set[str] = field(default_factory=set)
     """Accounts with a new allocation."""
+    products: dict[tuple[str, int], None] = field(default_factory=dict)
+    """Products and years whose schedule or budget line changed, or that somebody was reminded of; in order."""
+    seats: set[tuple[str, str]] = field(default_factory=set)
+    """Personas on nodes whose holders changed."""
 
     def year(self, fiscal_year: int, product: str, change: Change) -> None:
         add_to(self.years, (fiscal_year, product), change)

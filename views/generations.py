@@ -21,9 +21,10 @@ from domain.errors import Unavailable
 from views.registry import TABLES
 from views.tables import Table
 
-FOLD_VERSION = 1
+FOLD_VERSION = 2
 """Raise it when a fold gives other rows than before: the views then want a rebuild, as for a new column."""
-FIRST_GENERATION = 1
+MIGRATED_GENERATION = 2
+"""Generation that the newest migration of the views makes; each one makes the next, `0100_views.sql` the first."""
 DEFINITION_CHARS = 16
 
 
@@ -103,16 +104,15 @@ def drop_all_but_live(connection: Connection[Any]) -> None:
             cursor.execute("DELETE FROM view_generations WHERE generation = %s", [number])
 
 
-def initial_migration() -> str:
-    """The text of `ledger/migrations/0100_views.sql`."""
+def migration() -> str:
+    """The text of the newest migration of the views, `ledger/migrations/01nn_views.sql`."""
     statements = [
-        *_create(FIRST_GENERATION, TABLES),
-        *(_named(table, FIRST_GENERATION) for table in TABLES),
-        _VIEW_GENERATIONS,
-        "CREATE UNIQUE INDEX view_generations_one_live ON view_generations (live) WHERE live",
-        _FIRST.format(number=FIRST_GENERATION, definition=definition()),
+        *_create(MIGRATED_GENERATION, TABLES),
+        *(_named(table, MIGRATED_GENERATION) for table in TABLES),
+        _FIRST.format(number=MIGRATED_GENERATION, definition=definition()),
     ]
-    return _HEADING + ";\n\n".join(statements) + ";\n"
+    body = ";\n\n".join(statements)
+    return _HEADING + _ONLY_IF_UNUSED.format(before=MIGRATED_GENERATION - 1) + body + ";\n\nEND $$;\n"
 
 
 def _create(number: int, tables: Sequence[Table[Any]]) -> list[str]:
@@ -135,16 +135,29 @@ _TABLES_OF = (
     "SELECT relname FROM pg_class WHERE relkind = 'r' AND right(relname, %s) = %s AND "
     "relnamespace = current_schema()::regnamespace"
 )
-_VIEW_GENERATIONS = """CREATE TABLE view_generations (
-    generation bigint PRIMARY KEY,
-    position bigint NOT NULL,
-    live boolean NOT NULL,
-    definition text NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT now()
-)"""
 _FIRST = """INSERT INTO view_generations (generation, position, live, definition)
     VALUES ({number}, 0, true, '{definition}')"""
-_HEADING = """-- The first generation of the views' tables, and the names under which they are read.
--- Written by `views.generations.initial_migration`; the next generations are made by `allot view rebuild`.
+_HEADING = """-- The tables of the views, and the names under which they are read, for a database that has folded nothing yet.
+-- One that is in use keeps what it shows until `allot view rebuild` makes its next generation.
+-- Written by `views.generations.migration`.
+
+"""
+_ONLY_IF_UNUSED = """DO $$
+DECLARE old_table text;
+BEGIN
+
+LOCK TABLE view_generations IN ACCESS EXCLUSIVE MODE;
+IF (SELECT count(*) FROM view_generations WHERE generation = {before} AND position = 0) <> 1
+    OR (SELECT count(*) FROM view_generations) <> 1 THEN
+    RETURN;
+END IF;
+
+FOR old_table IN
+    SELECT relname FROM pg_class
+    WHERE relkind = 'r' AND relname ~ '_v{before}$' AND relnamespace = current_schema()::regnamespace
+LOOP
+    EXECUTE format('DROP TABLE %I CASCADE', old_table);
+END LOOP;
+DELETE FROM view_generations;
 
 """

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from domain.business_days import BusinessCalendar
 from domain.calendar import Month
 from domain.decision import Persona
 from domain.hierarchy import DEFAULT_LABELS, NodePath
@@ -31,11 +33,15 @@ class RollupRow(Model):
     variance: Amount
     """planned − actual: above zero while less was spent than planned."""
     products: int
-    """With a budget line."""
+    """In the budget; a withdrawn product is none of them, though what remains of it still counts."""
     approved: int
     """Of these, with an approved schedule."""
     state: State | None = None
-    """Of a product's schedule; None above products, and for spend in a year without a budget line."""
+    """Of a product's schedule; None above products, and for whatever is not in the year's budget."""
+    over_budget: bool = False
+    """Whether a product's approved schedule does not fit its annual budget any more."""
+    withdrawn: bool = False
+    """Whether a product was taken out of the year's budget."""
 
     @property
     def is_approved(self) -> bool:
@@ -108,26 +114,54 @@ class ScheduleDetail(Model):
     state: State
     version: int
     """What a decision must name; 0 before the first submission."""
+    turn: int
+    """Version at which the present state began; 0 before the first submission."""
+    since: datetime
+    """When it began."""
     round: int
-    """Of the last submission; 0 before the first one."""
+    over_budget: bool
+    """Whether the approved schedule does not fit the annual budget any more."""
+    attached: bool
+    """Whether a reschedule request holds the new schedule."""
+    reminders: int
+    """In this turn."""
+    escalated: bool
+    """Whether the level above may decide in this turn."""
     currency: str
     annual: Amount
+    effective_on: date
+    """Day from which the annual budget holds."""
+    withdrawn: bool
+    """Whether the product was taken out of the budget; `annual` is what remains."""
+    estimated: Amount | None
+    code: str
+    owner: UUID | None
+    """As named in the budget file."""
+    owner_name: str
     planned: Amount
     unallocated: Amount
     submitted: dict[Month, Amount]
-    """As last submitted."""
+    """As last submitted, or attached to a request."""
     submitted_total: Amount
     submitted_by: UUID | None
+    """Who submitted or requested last."""
     submitted_by_name: str
+    submitted_for: UUID | None
+    """In whose place."""
+    submitted_for_name: str
     submitted_at: datetime | None
     note: str
+    """Of the submission."""
     approved: dict[Month, Amount]
     """In force."""
     decided_by: UUID | None
     decided_by_name: str
+    decided_for: UUID | None
+    """In whose place it was decided."""
+    decided_for_name: str
     decided_at: datetime | None
     reason: str
-    """Why it was rejected, or the note of the approval."""
+    """Why it was requested, rejected, denied or returned, or the note of the approval: whatever was said last."""
     proposal: dict[Month, Amount]
     """As loaded with the budget."""
     actual: dict[Month, Amount]
@@ -168,18 +202,51 @@ class AccountDetail(Model):
     """The last one of its history."""
 
 
+class Why(StrEnum):
+    """Why somebody has a task."""
+
+    OWNER = "owner"
+    """It is theirs by a grant of their own, or of whoever delegated to them."""
+    NOBODY_LEFT = "nobody_left"
+    """Nobody holds what it takes, but whoever asked for it themselves."""
+    ESCALATED = "escalated"
+    """It waited too long for those whose it is, who still have it, too."""
+
+
 class TaskDetail(Model):
     kind: str
-    """`approve_schedule`, `revise_schedule` or `allocate_account`."""
+    """One of `views.tasks.TaskKind`."""
     subject: str
     """A product path or an account id."""
     fiscal_year: int
     """0 for a task of no year."""
     persona: Persona
+    """Whose turn it is by the rules …"""
     node: NodePath
+    """… and where."""
     version: int
     detail: str
     since: datetime
+    timed: bool = False
+    """Whether reminders and escalation come."""
+    reminders: int = 0
+    escalated: bool = False
+    vacant: bool = False
+    """Whether nobody is left whose turn it could be by the rules."""
+    until: date | None = None
+    """The last day on which it can be done."""
+    why: Why = Why.OWNER
+    on_behalf_of: UUID | None = None
+    """Whoever delegated it to the person."""
+    on_behalf_of_name: str = ""
+
+    def due_at(self, business: BusinessCalendar) -> datetime | None:
+        """When it is escalated if nobody acts; None for what is not."""
+        return business.after(self.since, business.escalation_days) if self.timed else None
+
+    def age_days(self, business: BusinessCalendar, now: datetime) -> int:
+        """Whole business days that it has waited."""
+        return business.between(self.since, now)
 
 
 class AuditEntry(Model):
@@ -198,6 +265,9 @@ class AuditEntry(Model):
     workflow_id: str
     workflow_run_id: str
     activity_id: str
+    policies: tuple[str, ...]
+    """Ids of the policies that allowed or, for a refusal, forbade it."""
+    policy_version: str
     recorded_at: datetime
 
 
@@ -211,7 +281,59 @@ class PersonDetail(Model):
     email: str
     name: str
     registered: bool
+    deactivated: bool = False
     grants: tuple[GrantDetail, ...]
+
+
+class DelegationDetail(Model):
+    person_id: UUID
+    """Who may decide …"""
+    person_name: str
+    delegated_by: UUID
+    """… in whose place."""
+    delegated_by_name: str
+    first_day: date
+    last_day: date
+    """Included."""
+    note: str
+    delegated_at: datetime
+    ended_at: datetime | None
+    """When it was taken back before its time."""
+
+    def holds_on(self, day: date) -> bool:
+        return self.ended_at is None and self.first_day <= day <= self.last_day
+
+
+class BudgetLoadDetail(Model):
+    fiscal_year: int
+    ordinal: int
+    """First, second, … load of the year."""
+    mode: str
+    """new, change or override"""
+    customer: str
+    option: str
+    file_version: str
+    content_hash: str
+    effective_on: date
+    currency: str
+    products: int
+    """Rows of the file."""
+    total: Amount
+    """Of the rows of the file."""
+    added: int
+    changed: int
+    withdrawn: int
+    loaded_by: UUID
+    loaded_by_name: str
+    loaded_at: datetime
+
+
+class ClosedMonth(Model):
+    month: Month
+    closed_by: UUID
+    closed_by_name: str
+    closed_at: datetime
+    note: str
 
 
 def tidy(amount: Decimal, currency: str) -> Decimal:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from decimal import Decimal
+from datetime import date
 from itertools import groupby
 from time import monotonic, sleep
 from typing import Any
@@ -12,30 +11,30 @@ from uuid import UUID
 from psycopg import Cursor
 
 from domain.calendar import Month
-from domain.decision import SYSTEM, SYSTEM_ID, PersonId
 from domain.errors import Unavailable
 from domain.hierarchy import PRODUCT_LEVEL, NodePath
-from domain.process import FIRST_ROUND
-from domain.schedule import State
+from views import books, directory
 from views.accounts import AllocationRow
 from views.audit import subject_key
 from views.database import Database
 from views.generations import live
+from views.inbox import found_tasks, task_details
 from views.models import (
     AccountDetail,
     AllocationDetail,
     AuditEntry,
-    GrantDetail,
+    BudgetLoadDetail,
+    ClosedMonth,
+    DelegationDetail,
     MonthAmounts,
     PersonDetail,
     RollupReport,
     ScheduleDetail,
     ShareDetail,
     TaskDetail,
-    tidy,
 )
-from views.paths import path_text
 from views.report import rollup_report
+from views.schedule_detail import current_round, months, schedule_detail
 
 AUDIT_ENTRIES_MAX = 10_000
 TASKS_MAX = 1_000
@@ -48,33 +47,27 @@ _KNOWN_PRODUCTS = """
 SELECT DISTINCT product FROM budget_lines
 WHERE (%(year)s::int IS NULL OR fiscal_year = %(year)s) AND starts_with(product, %(prefix)s)
 ORDER BY 1 LIMIT %(limit)s"""
-_CATEGORIES = ("schedule", "budget_line", "budget", "account", "cost", "person", "organization", "refusal")
+_CATEGORIES = (
+    "schedule",
+    "waiting",
+    "waiting/schedule",
+    "budget_line",
+    "budget",
+    "closing",
+    "account",
+    "cost",
+    "person",
+    "holders",
+    "organization",
+    "refusal",
+)
 _AUDIT = """
 SELECT position, event_id, stream, stream_version, fact_name, fact, actor, on_behalf_of, channel, command_id,
-    workflow_id, workflow_run_id, activity_id, recorded_at
+    workflow_id, workflow_run_id, activity_id, policies, policy_version, recorded_at
 FROM audit WHERE subjects && %(keys)s::text[]
     OR subjects && ARRAY(SELECT path::text FROM hierarchy
         WHERE level = 4 AND path > %(subject)s || '/' AND path < %(subject)s || '0')
 ORDER BY position DESC LIMIT %(limit)s"""
-# A grant over a node holds for all below it. In the text of a path every `/` separates parts.
-_TASKS = """
-SELECT kind, subject, fiscal_year, persona, node, version, detail, since FROM tasks t
-WHERE %(person)s::uuid IS NULL OR (t.not_by IS DISTINCT FROM %(person)s AND EXISTS (
-    SELECT 1 FROM grants g WHERE g.person_id = %(person)s AND g.persona = t.persona
-    AND (g.node = '/' OR g.node = t.node OR starts_with(t.node, g.node || '/'))))
-ORDER BY since, position LIMIT %(limit)s"""
-_SCHEDULE = """
-SELECT coalesce(s.state, 'DRAFT'), coalesce(s.version, 0), coalesce(s.round, 0), l.currency, l.annual,
-    coalesce(s.planned, 0), s.submitted, coalesce(s.submitted_total, 0), s.submitted_by, s.submitted_at,
-    coalesce(s.note, ''), s.approved, s.decided_by, s.decided_at, coalesce(s.reason, ''), l.proposal,
-    coalesce(s.updated_at, l.recorded_at)
-FROM budget_lines l LEFT JOIN schedules s USING (fiscal_year, product) WHERE fiscal_year = %s AND product = %s"""
-_PEOPLE = """
-SELECT p.person_id, p.email, p.name, r.person_id IS NOT NULL,
-    coalesce(array_agg(g.persona || ' ' || g.node ORDER BY g.persona, g.node) FILTER (WHERE g.node IS NOT NULL), '{}')
-FROM people p LEFT JOIN persons r USING (person_id) LEFT JOIN grants g ON g.person_id = p.person_id
-WHERE %(email)s::text IS NULL OR lower(p.email) = lower(%(email)s)
-GROUP BY p.person_id, p.email, p.name, r.person_id ORDER BY p.email"""
 
 
 class Views(Database):
@@ -91,7 +84,7 @@ class Views(Database):
     def months(self, fiscal_year: int, node: NodePath | None = None) -> tuple[MonthAmounts, ...]:
         """What was planned and spent by month; months without either are left out."""
         with self.snapshot() as cursor:
-            rows = _months(cursor, fiscal_year, node or NodePath.ROOT)
+            rows = months(cursor, fiscal_year, node or NodePath.ROOT)
         return tuple(
             MonthAmounts(month=Month.parse(month), planned=planned, actual=actual) for month, planned, actual in rows
         )
@@ -120,24 +113,32 @@ class Views(Database):
         with self.snapshot() as cursor:
             return tuple(email for (email,) in cursor.execute("SELECT email FROM people ORDER BY 1 LIMIT %s", [limit]))
 
+    def labels(self, fiscal_year: int) -> tuple[str, ...]:
+        """What the organization calls E1 to E4 in that year."""
+        with self.snapshot() as cursor:
+            return books.labels(cursor, fiscal_year)
+
+    def loads(self, fiscal_year: int) -> tuple[BudgetLoadDetail, ...]:
+        """The budget files that were loaded for that year, in order."""
+        with self.snapshot() as cursor:
+            return books.loads(cursor, fiscal_year)
+
+    def closed_months(self, fiscal_year: int) -> tuple[ClosedMonth, ...]:
+        """Months of that year that are closed now, in order."""
+        with self.snapshot() as cursor:
+            return books.closed_months(cursor, fiscal_year)
+
     # Schedules
 
     def schedule(self, fiscal_year: int, product: NodePath) -> ScheduleDetail | None:
         """None for a product without a budget line in that year."""
         with self.snapshot() as cursor:
-            found = cursor.execute(_SCHEDULE, [fiscal_year, path_text(product)]).fetchone()
-            if found is None:
-                return None
-            actual = {month: amount for month, _, amount in _months(cursor, fiscal_year, product) if amount}
-            names = _names(cursor, [found[8], found[12]])
-        return _schedule(fiscal_year, product, found, actual, names)
+            return schedule_detail(cursor, fiscal_year, product)
 
-    def current_round(self, fiscal_year: int, product: NodePath) -> int:
-        """The round that a new message about this schedule belongs to: the open one, or the one it would begin."""
-        schedule = self.schedule(fiscal_year, product)
-        if schedule is None or not schedule.round:
-            return FIRST_ROUND
-        return schedule.round + (schedule.state is State.APPROVED)
+    def current_round(self, fiscal_year: int, product: NodePath, *, for_request: bool = False) -> int:
+        """The round whose process a message belongs to. A request to reschedule an approved one begins the next."""
+        with self.snapshot() as cursor:
+            return current_round(cursor, fiscal_year, product, for_request)
 
     # Accounts
 
@@ -165,21 +166,31 @@ class Views(Database):
 
     # People and what they must do
 
-    def tasks(self, person_id: UUID | None = None, limit: int = TASKS_MAX) -> tuple[TaskDetail, ...]:
-        """What this person must decide, oldest first; for nobody in particular: all open tasks."""
-        names = ("kind", "subject", "fiscal_year", "persona", "node", "version", "detail", "since")
+    def tasks(
+        self, person_id: UUID | None = None, today: date | None = None, limit: int = TASKS_MAX
+    ) -> tuple[TaskDetail, ...]:
+        """What waits for this person, oldest first; for nobody in particular: all open tasks.
+
+        `today` is the day in the office: delegations count on their days, and tasks of a fiscal year that is over are
+        left out. Without it no delegation counts, and nothing is over.
+        """
         with self.snapshot() as cursor:
-            rows = cursor.execute(_TASKS, {"person": person_id, "limit": limit}).fetchall()
-        return tuple(TaskDetail.model_validate(dict(zip(names, row, strict=True))) for row in rows)
+            found = found_tasks(cursor, person_id, today, limit)
+            known = directory.names(cursor, [task.on_behalf_of for task in found])
+        return tuple(task_details(found, known))
 
     def people(self) -> tuple[PersonDetail, ...]:
         with self.snapshot() as cursor:
-            return tuple(_person(row) for row in cursor.execute(_PEOPLE, {"email": None}))
+            return directory.people(cursor)
 
     def person(self, email: str) -> PersonDetail | None:
         with self.snapshot() as cursor:
-            found = cursor.execute(_PEOPLE, {"email": email}).fetchone()
-        return _person(found) if found else None
+            return next(iter(directory.people(cursor, email)), None)
+
+    def delegations(self, person_id: UUID) -> tuple[DelegationDetail, ...]:
+        """What this person was given and has given, by first day; those that are over or ended, too."""
+        with self.snapshot() as cursor:
+            return directory.delegations(cursor, person_id)
 
     # The past
 
@@ -196,7 +207,7 @@ class Views(Database):
             parameters = {"keys": [subject_key(key) for key in keys], "subject": subject, "limit": limit}
             rows = cursor.execute(_AUDIT, parameters).fetchall()
             columns = [column.name for column in cursor.description or ()]
-            names = _names(cursor, [person for row in rows for person in (row[6], row[7])])
+            names = directory.names(cursor, [person for row in rows for person in (row[6], row[7])])
         return tuple(
             AuditEntry(
                 **dict(zip(columns, row, strict=True)),
@@ -228,65 +239,13 @@ class Views(Database):
         return reached
 
 
-def _months(cursor: Cursor[Any], fiscal_year: int, node: NodePath) -> list[tuple[str, Decimal, Decimal]]:
-    query = "SELECT month, planned, actual FROM rollup_months WHERE fiscal_year = %s AND path = %s ORDER BY month"
-    return cursor.execute(query, [fiscal_year, path_text(node)]).fetchall()
-
-
-def _names(cursor: Cursor[Any], person_ids: Sequence[UUID | None]) -> dict[UUID | None, str]:
-    """Empty for those who are not in the directory any more."""
-    query = "SELECT person_id, coalesce(nullif(name, ''), email) FROM people WHERE person_id = ANY(%s)"
-    wanted = list({person_id for person_id in person_ids if person_id})
-    return {SYSTEM_ID: SYSTEM, **dict(cursor.execute(query, [wanted]).fetchall())}
-
-
-def _schedule(
-    fiscal_year: int,
-    product: NodePath,
-    found: tuple[Any, ...],
-    actual: dict[str, Decimal],
-    names: dict[UUID | None, str],
-) -> ScheduleDetail:
-    state, version, round_, currency, annual, planned, submitted, submitted_total, submitted_by = found[:9]
-    submitted_at, note, approved, decided_by, decided_at, reason, proposal, updated_at = found[9:]
-    return ScheduleDetail(
-        fiscal_year=fiscal_year,
-        product=product,
-        state=state,
-        version=version,
-        round=round_,
-        currency=currency,
-        annual=tidy(annual, currency),
-        planned=tidy(planned, currency),
-        unallocated=tidy(annual - planned, currency),
-        submitted=_by_month(submitted, currency),
-        submitted_total=tidy(submitted_total, currency),
-        submitted_by=submitted_by,
-        submitted_by_name=names.get(submitted_by, ""),
-        submitted_at=submitted_at,
-        note=note,
-        approved=_by_month(approved, currency),
-        decided_by=decided_by,
-        decided_by_name=names.get(decided_by, ""),
-        decided_at=decided_at,
-        reason=reason,
-        proposal=_by_month(proposal, currency),
-        actual=_by_month(actual, currency),
-        updated_at=updated_at,
-    )
-
-
-def _by_month(amounts: dict[str, Any] | None, currency: str) -> dict[Month, Decimal]:
-    return {Month.parse(month): tidy(Decimal(amount), currency) for month, amount in (amounts or {}).items()}
-
-
 def _allocations(cursor: Cursor[Any], account_id: str | None) -> list[AllocationDetail]:
     query = (
         f"SELECT {', '.join(AllocationRow._fields)} FROM allocations "  # noqa: S608 - columns from our own code
         "WHERE %(id)s::text IS NULL OR account_id = %(id)s ORDER BY account_id, effective_on, ordinal"
     )
     rows = [AllocationRow(*row) for row in cursor.execute(query, {"id": account_id})]
-    names = _names(cursor, [row.allocated_by for row in rows])
+    names = directory.names(cursor, [row.allocated_by for row in rows])
     entries = [list(entry) for _, entry in groupby(rows, lambda row: (row.account_id, row.effective_on))]
     return [
         AllocationDetail(
@@ -302,17 +261,3 @@ def _allocations(cursor: Cursor[Any], account_id: str | None) -> list[Allocation
         )
         for entry in entries
     ]
-
-
-def _person(row: tuple[Any, ...]) -> PersonDetail:
-    person_id, email, name, registered, grants = row
-    return PersonDetail(
-        person_id=PersonId(person_id),
-        email=email,
-        name=name,
-        registered=registered,
-        grants=tuple(
-            GrantDetail.model_validate({"persona": persona, "node": node})
-            for persona, node in (grant.split(" ", 1) for grant in grants)
-        ),
-    )

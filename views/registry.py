@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from domain.registry import FACTS
-from views import accounts, actuals, audit, budgets, people, rollup, schedules, tasks
+from views import accounts, actuals, audit, budgets, closing, people, rollup, schedules, tasks
 from views.batch import Projection
 from views.tables import Table
 
@@ -13,8 +13,9 @@ PROJECTIONS: tuple[Projection, ...] = (
     people.PROJECTION,
     budgets.PROJECTION,
     schedules.PROJECTION,
+    closing.PROJECTION,
     accounts.PROJECTION,
-    tasks.PROJECTION,  # after accounts, whose rows it looks at
+    tasks.PROJECTION,  # after all whose rows it looks at: people, budgets, schedules, accounts
     actuals.PROJECTION,
     audit.PROJECTION,
     rollup.PROJECTION,  # the last one: it adds up what the others changed

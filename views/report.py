@@ -10,7 +10,7 @@ from typing import Any
 from psycopg import Cursor
 
 from domain.calendar import Month
-from domain.hierarchy import DEFAULT_LABELS, NodePath
+from domain.hierarchy import DEFAULT_LABELS, PRODUCT_LEVEL, NodePath
 from domain.money import total
 from domain.schedule import State
 from views.generations import live
@@ -19,12 +19,16 @@ from views.paths import path_text
 
 ORGANIZATION_LABEL = "Organization"
 
-# `0` is the character after `/`, so this is everything below the node and nothing else, by the index.
-_ROWS = """
-SELECT r.path, r.level, r.annual, r.planned, r.actual, r.lines, r.approved, s.state
-FROM rollup r LEFT JOIN schedules s ON s.fiscal_year = r.fiscal_year AND s.product = r.path AND r.level = 4
-WHERE r.fiscal_year = %(year)s AND r.level <= %(level)s
-AND (%(node)s = '/' OR r.path = %(node)s OR (r.path > %(node)s || '/' AND r.path < %(node)s || '0'))"""
+_COLUMNS = "r.path, r.level, r.annual, r.planned, r.actual, r.lines, r.approved"
+_NODES = f"""
+SELECT {_COLUMNS}, NULL, NULL, NULL FROM rollup r WHERE r.fiscal_year = %(year)s"""  # noqa: S608 - our own columns
+_PRODUCTS = f"""
+SELECT {_COLUMNS}, s.state, s.over_budget_since IS NOT NULL, l.withdrawn FROM rollup r
+LEFT JOIN schedules s ON s.fiscal_year = r.fiscal_year AND s.product = r.path AND r.level = 4
+LEFT JOIN budget_lines l ON l.fiscal_year = r.fiscal_year AND l.product = r.path AND r.level = 4
+WHERE r.fiscal_year = %(year)s"""  # noqa: S608
+# `0` is the character after `/`. Between the node and all below it stand only names that begin alike, such as `Web 2`.
+_AT_OR_BELOW = "r.path >= %(node)s AND r.path < %(node)s || '0' AND (r.path = %(node)s OR r.path > %(node)s || '/')"
 _UNALLOCATED = """
 SELECT u.account_id, coalesce(a.name, ''), u.billing_period, u.amount, u.since
 FROM unallocated_spend u LEFT JOIN accounts a USING (account_id)
@@ -68,13 +72,20 @@ def _rows(
     cursor: Cursor[Any], fiscal_year: int, node: NodePath, level: int, currency: str, labels: Sequence[str]
 ) -> tuple[RollupRow, ...]:
     parameters = {"year": fiscal_year, "node": path_text(node), "level": level}
-    found = cursor.execute(_ROWS, parameters).fetchall()
+    found = cursor.execute(_query(node, level).encode(), parameters).fetchall()
     rows = [_row(values, currency, labels) for values in found]
     return tuple(sorted(rows, key=lambda row: row.path))
 
 
+def _query(node: NodePath, level: int) -> str:
+    """One statement each, because one plan for all of them would be wrong for most."""
+    rows = _PRODUCTS if level == PRODUCT_LEVEL else _NODES
+    where = "" if node == NodePath.ROOT else f" AND {_AT_OR_BELOW}"
+    return f"{rows} AND r.level <= %(level)s{where}"
+
+
 def _row(values: tuple[Any, ...], currency: str, labels: Sequence[str]) -> RollupRow:
-    text, level, annual, planned, actual, lines, approved, state = values
+    text, level, annual, planned, actual, lines, approved, state, over_budget, withdrawn = values
     path = NodePath.parse(text)
     return RollupRow(
         path=path,
@@ -88,7 +99,9 @@ def _row(values: tuple[Any, ...], currency: str, labels: Sequence[str]) -> Rollu
         variance=tidy(total([planned, -actual]), currency),
         products=lines,
         approved=approved,
-        state=State(state or State.DRAFT) if path.level == len(labels) - 1 and lines else None,
+        state=State(state or State.DRAFT) if path.level == PRODUCT_LEVEL and lines else None,
+        over_budget=bool(over_budget),
+        withdrawn=bool(withdrawn),
     )
 
 

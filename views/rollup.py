@@ -23,9 +23,9 @@ class YearRow(NamedTuple):
     parts: int
     """Budget lines, approved months and account shares that contribute."""
     lines: int
-    """Products with a budget line."""
+    """Products in the budget: with a line, and not withdrawn."""
     approved: int
-    """Products with an approved schedule."""
+    """Products with an approved schedule, and not withdrawn."""
     annual: Decimal
     planned: Decimal
     actual: Decimal
@@ -40,7 +40,7 @@ class MonthRow(NamedTuple):
     actual: Decimal
 
 
-YEARS = Table("rollup", YearRow, key=2, indexes=("(fiscal_year, parent)",))
+YEARS = Table("rollup", YearRow, key=2, indexes=("(fiscal_year, level)",))
 MONTHS = Table("rollup_months", MonthRow, key=3)
 
 

@@ -240,7 +240,7 @@ def _literal(values: Sequence[Any], kind: str) -> str:
 
 def _quoted(values: Sequence[Any]) -> str:
     """Of texts and nulls. Most columns have nothing to escape, which is seen by one look at all of them."""
-    if None not in values:
+    if values and None not in values:  # one empty text is not the same as none
         joined = '","'.join(values)
         if "\\" not in joined and joined.count('"') == 2 * (len(values) - 1):
             return '{"' + joined + '"}'

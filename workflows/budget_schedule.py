@@ -1,8 +1,9 @@
 """BudgetSchedule: one round of submission and approval of a product's schedule for a fiscal year.
 
-The process knows whom it waits for; what was decided stands in the ledger. A round lives while somebody has to act
-(PENDING, REJECTED). A decision that is sent to a round that has ended starts a run of the same id, which asks the
-ledger, answers and ends again, so an answer never depends on how long Temporal keeps its history.
+The process knows whom it waits for and until when; what was decided stands in the ledger. A round lives while somebody
+has to act in it (`domain.schedule.LIVING`). Time has its part, too: reminders, escalation, the end of the fiscal year.
+A decision that is sent to a round that has ended starts a run of the same id, which asks the ledger, answers and ends
+again, so an answer never depends on how long Temporal keeps its history.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from temporalio import workflow
@@ -17,77 +20,71 @@ from temporalio.common import RawValue, SearchAttributeKey, SearchAttributeUpdat
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from pydantic import AwareDatetime
-
     from activities.contracts import RefusalRequest, ScheduleRequest
-    from domain.calendar import FISCAL_YEAR_MIN
     from domain.decision import Accepted, Channel, Refused
     from domain.errors import BadInput
-    from domain.hierarchy import NodePath
     from domain.money import plain, total
-    from domain.process import TURN_OF, ScheduleRound, ScheduleView, UpdateName, WorkflowName
-    from domain.process_texts import REFUSAL_CHARS_MAX, REFUSALS_SHOWN_MAX, schedule_details
-    from domain.schedule import ApproveSchedule, RejectSchedule, ScheduleCommand, State, SubmitSchedule
+    from domain.process import REFRESH_SIGNAL, TURN_OF, ScheduleRound, ScheduleView, UpdateName, WorkflowName
+    from domain.process_texts import REFUSAL_CHARS_MAX, REFUSALS_SHOWN_MAX
+    from domain.schedule import State
+    from domain.schedule_commands import (
+        RequestReschedule,
+        ReviseSchedule,
+        ScheduleCommand,
+        SubmitSchedule,
+        WithdrawSchedule,
+    )
+    from domain.schedule_decisions import ApproveSchedule, DenyReschedule, GrantReschedule, RejectSchedule
+    from domain.schedule_texts import schedule_details, waiting_summary
     from workflows import recording, search_attributes
-    from workflows.inbox import Message, address_problem, read_signal, refusal
+    from workflows.inbox import NAMES, Message, address_problem, read_signal, refusal
+    from workflows.schedule_run import NOTHING, Due, ScheduleRun, is_open, next_due, pause_after, unknown
 
-LIVING = frozenset({State.PENDING, State.REJECTED})
-"""States in which somebody has to act within this round."""
 STATE_AFTER: dict[type[ScheduleCommand], State] = {
     SubmitSchedule: State.PENDING,
     ApproveSchedule: State.APPROVED,
     RejectSchedule: State.REJECTED,
+    DenyReschedule: State.APPROVED,
 }
+"""Where the answer does not bring a view: it tells enough, or it is of a version before views came with answers."""
 UPDATE_CHANNELS = frozenset({Channel.CLI, Channel.UPDATE})
 """Doors that an update may come through: a signal or Allot itself never sends one."""
 CARRIED_MAX = 50
 """Signals taken along on continue-as-new; with the longest commands they stay far below the 2 MiB of a payload."""
 
-type _ScheduleCommand = SubmitSchedule | ApproveSchedule | RejectSchedule
-
-
-class ScheduleRun(ScheduleRound):
-    """What a run starts with: a round and, after continue-as-new, what the run before it leaves behind."""
-
-    refusals: int = 0
-    last_refusals: tuple[str, ...] = ()
-    since: AwareDatetime | None = None
-    inbox: tuple[Message, ...] = ()
-
-
-_NOTHING = ScheduleRun(fiscal_year=FISCAL_YEAR_MIN, product=NodePath.ROOT)
-"""Stands in for the input that a process started by hand may lack, until run() ends it."""
-
 
 @workflow.defn(name=WorkflowName.BUDGET_SCHEDULE, failure_exception_types=recording.UNREADABLE)
 class BudgetSchedule:
-    """Waits for a schedule's submission and for the decision on it."""
+    """Waits for a schedule's submission, for the decision on it, and for the time that either has."""
 
     @workflow.init  # messages arrive before run() does anything
     def __init__(self, started_with: ScheduleRun | None = None) -> None:
-        start = started_with or _NOTHING
+        start = started_with or NOTHING
         self._round = ScheduleRound(fiscal_year=start.fiscal_year, product=start.product, round=start.round)
-        self._view = _unknown(self._round)
+        self._view = unknown(self._round)
         self._since = start.since
         self._refusals = start.refusals
         self._last_refusals = deque(start.last_refusals, REFUSALS_SHOWN_MAX)
         self._inbox = deque(start.inbox)
+        self._refresh = False
+        self._idle = 0
+        self._not_before: datetime | None = None
         self._published: dict[str, Any] = {}
         self._turn = asyncio.Lock()  # one command at a time, in the order in which they came
 
     @workflow.run
     async def run(self, started_with: ScheduleRun | None = None) -> ScheduleView:
         recording.given(started_with)
-        self._learn(await self._read())
+        await self._look_around()
         if self._turn.locked():
             self._show()  # a command is on its way and will publish what comes of it
         else:
             self._publish()
         while not self._may_leave():
-            await workflow.wait_condition(lambda: bool(self._inbox) or self._may_leave())
-            if self._inbox and not self._may_leave():
-                await self._answer(self._inbox.popleft())
-        if self._inbox or self._view.state in LIVING:
+            await self._wait()
+            if not self._may_leave():
+                await self._attend()
+        if self._inbox or self._is_open():
             workflow.continue_as_new(self._carried_over())
         return self.view()
 
@@ -103,6 +100,26 @@ class BudgetSchedule:
     async def reject(self, command: RejectSchedule) -> Accepted:
         return await self._decide(command)
 
+    @workflow.update(name=UpdateName.WITHDRAW, description="The product owner takes back what waits for a decision.")
+    async def withdraw(self, command: WithdrawSchedule) -> Accepted:
+        return await self._decide(command)
+
+    @workflow.update(name=UpdateName.REVISE, description="The product owner takes up a rejected schedule again.")
+    async def revise(self, command: ReviseSchedule) -> Accepted:
+        return await self._decide(command)
+
+    @workflow.update(name=UpdateName.REQUEST, description="The product owner asks to change an approved schedule.")
+    async def request(self, command: RequestReschedule) -> Accepted:
+        return await self._decide(command)
+
+    @workflow.update(name=UpdateName.GRANT, description="The portfolio owner grants the reschedule they saw.")
+    async def grant(self, command: GrantReschedule) -> Accepted:
+        return await self._decide(command)
+
+    @workflow.update(name=UpdateName.DENY, description="The portfolio owner denies the reschedule, with a reason.")
+    async def deny(self, command: DenyReschedule) -> Accepted:
+        return await self._decide(command)
+
     @submit.validator
     def _may_submit(self, command: SubmitSchedule) -> None:
         self._check_address(command)
@@ -115,19 +132,45 @@ class BudgetSchedule:
     def _may_reject(self, command: RejectSchedule) -> None:
         self._check_address(command)
 
-    @workflow.query(description="State, version, amounts, and whose turn it is.")
+    @withdraw.validator
+    def _may_withdraw(self, command: WithdrawSchedule) -> None:
+        self._check_address(command)
+
+    @revise.validator
+    def _may_revise(self, command: ReviseSchedule) -> None:
+        self._check_address(command)
+
+    @request.validator
+    def _may_request(self, command: RequestReschedule) -> None:
+        self._check_address(command)
+
+    @grant.validator
+    def _may_grant(self, command: GrantReschedule) -> None:
+        self._check_address(command)
+
+    @deny.validator
+    def _may_deny(self, command: DenyReschedule) -> None:
+        self._check_address(command)
+
+    @workflow.query(description="State, version, amounts, whose turn it is, and until when.")
     def view(self) -> ScheduleView:
         last = self._last_refusals[-1] if self._last_refusals else ""
         return self._view.model_copy(update={"refusals": self._refusals, "last_refusal": last})
 
-    # A named handler with an argument would leave the process stuck when somebody sends the signal without input.
+    # A named handler with an argument loses what it cannot decode, and leaves the process stuck when two inputs are
+    # sent; tests/workflows/test_named_signals.py shows it. The price is that the UI lists no names to choose from.
     @workflow.signal(
-        dynamic=True, description="Choose Custom; type submit, approve or reject. Current details show the input."
+        dynamic=True,
+        description="Choose Custom and type a name: submit, approve, reject, withdraw, revise, request, grant or deny. "
+        "Current details show the input of those that can be sent now.",
     )
     def on_signal(self, name: str, args: Sequence[RawValue]) -> None:
-        self._inbox.append(read_signal(name, args, self._round, workflow.uuid4()))
+        if name == REFRESH_SIGNAL:  # whatever it holds: it only says that there is something to look at
+            self._refresh = True
+        else:
+            self._inbox.append(read_signal(name, args, self._round, workflow.uuid4()))
 
-    def _check_address(self, command: _ScheduleCommand) -> None:
+    def _check_address(self, command: ScheduleCommand) -> None:
         """Shape and address only; what is allowed is decided where it is recorded."""
         problem = address_problem(command, self._round)
         if command.channel not in UPDATE_CHANNELS:
@@ -135,21 +178,25 @@ class BudgetSchedule:
         if problem:
             raise ApplicationError(problem, type=BadInput.__name__, non_retryable=True)
 
-    async def _decide(self, command: _ScheduleCommand) -> Accepted:
+    async def _decide(self, command: ScheduleCommand) -> Accepted:
         outcome = await self._record(command)
         if isinstance(outcome, Refused):
             raise recording.refusal_of(outcome)
         return outcome
 
-    async def _record(self, command: _ScheduleCommand) -> Accepted | Refused:
+    async def _record(self, command: ScheduleCommand) -> Accepted | Refused:
         async with self._turn:
-            outcome = await recording.record(command)
-            if isinstance(outcome, Accepted):
+            outcome, view = await recording.record_on_schedule(
+                command.model_copy(update={"round": self._round.round})
+            )
+            if view is not None:
+                self._learn(view)
+            elif isinstance(outcome, Accepted):
                 await self._take(command, outcome)
             self._publish()
             return outcome
 
-    async def _take(self, command: _ScheduleCommand, accepted: Accepted) -> None:
+    async def _take(self, command: ScheduleCommand, accepted: Accepted) -> None:
         """Brings the view up to the decision; never back, where an older decision was answered again."""
         is_new = accepted.version > self._view.version
         if accepted.events and (is_new or self._since is None):
@@ -159,23 +206,74 @@ class BudgetSchedule:
         if not accepted.events:
             self._learn(await self._read())
             return
-        known: dict[str, Any] = {"state": STATE_AFTER[type(command)], "version": accepted.version}
+        state = STATE_AFTER[type(command)]
+        known: dict[str, Any] = {"state": state, "version": accepted.version, "awaiting": TURN_OF.get(state, "")}
+        known |= {"turn": accepted.version, "since": None, "over_budget": False, "attached": False}
         if isinstance(command, SubmitSchedule):
             known["amounts"] = {month: plain(amount) for month, amount in sorted(command.amounts.items())}
-            known["planned"] = plain(total(list(command.amounts.values())))
+        if isinstance(command, ApproveSchedule):
+            known |= {"approved": self._view.amounts, "planned": plain(total(_amounts(self._view))), "reason": ""}
         self._see(self._view.model_copy(update=known))
+
+    async def _wait(self) -> None:
+        """Until a message has come, a decision was taken, or it is time for something."""
+        due = self._due()
+        if due is not None and due.at <= workflow.now():
+            return
+
+        def something_happened() -> bool:
+            return bool(self._inbox) or self._refresh or self._may_leave() or self._due() != due
+
+        if due is None or something_happened():
+            await workflow.wait_condition(something_happened)
+            return
+        try:
+            await workflow.wait_condition(
+                something_happened, timeout=due.at - workflow.now(), timeout_summary=self._in_words(due)
+            )
+        except TimeoutError:
+            pass  # it is time
+
+    async def _attend(self) -> None:
+        """Messages first, in the order in which they came; what time does can wait for them."""
+        if self._inbox:
+            await self._answer(self._inbox.popleft())
+        elif self._refresh:
+            self._refresh = False
+            self._learn(await self._read())
+            self._publish()
+        elif (due := self._due()) is not None and due.at <= workflow.now():
+            async with self._turn:
+                if due == self._due():  # nobody decided while we waited for our turn
+                    await self._step(due)
+                    self._publish()
+
+    async def _step(self, due: Due) -> None:
+        """Reminds, escalates or ends; where nothing came of it, the next try takes its time."""
+        recorded = False
+        try:
+            outcome, view = await recording.step_waiting(due.request(self._round), self._in_words(due))
+        except ApplicationError as error:
+            workflow.logger.error("The step %s of time failed: %s", due.step, error.message)
+        else:
+            recorded = isinstance(outcome, Accepted) and outcome.events > 0
+            if view is not None:
+                self._learn(view)
+        if not recorded:
+            self._not_before = workflow.now() + pause_after(self._idle)
+            self._idle += 1
 
     async def _answer(self, message: Message) -> None:
         """Takes one signal. Nobody waits for the answer, so a refusal is kept and shown."""
         if message.refusal:
             await self._refuse(message.refusal)
-        elif isinstance(command := message.command, SubmitSchedule | ApproveSchedule | RejectSchedule):
+        elif isinstance(command := message.command, ScheduleCommand):
             try:
                 outcome = await self._record(command)
             except ApplicationError as error:  # the command could not even be refused: its id is used, for instance
-                name = command.kind.rpartition(".")[2].lower()
                 problem = error.message or "unknown"
-                await self._refuse(refusal(name, problem, self._round, workflow.uuid4(), actor=command.actor))
+                request = refusal(NAMES[type(command)], problem, self._round, workflow.uuid4(), actor=command.actor)
+                await self._refuse(request)
             else:
                 if isinstance(outcome, Refused):
                     self._note(outcome.message)
@@ -192,6 +290,14 @@ class BudgetSchedule:
         self._last_refusals.append(problem[:REFUSAL_CHARS_MAX])
         self._show()
 
+    async def _look_around(self) -> None:
+        """The first look into the ledger, while what the process was started for may already be recorded."""
+        read = await self._read()
+        is_behind = read.version < self._view.version and not self._view.annual
+        self._learn(read)
+        if is_behind and read.year_ends_at is not None:  # versions before this one did without, and knew no times
+            self._learn(await self._read())
+
     async def _read(self) -> ScheduleView:
         return await recording.read_schedule(ScheduleRequest.model_validate(self._round.model_dump()))
 
@@ -200,11 +306,22 @@ class BudgetSchedule:
         if read.version >= self._view.version:
             self._see(read)
         else:
-            self._see(self._view.model_copy(update={"annual": read.annual, "currency": read.currency}))
+            known = {name: getattr(read, name) for name in ("annual", "currency", "labels", "year_ends_at")}
+            self._see(self._view.model_copy(update=known))
 
     def _see(self, view: ScheduleView) -> None:
-        turn = TURN_OF.get(view.state)
-        self._view = view.model_copy(update={"awaiting": turn or ""})
+        if _progress(view) != _progress(self._view):
+            self._idle, self._not_before = 0, None
+        self._view = view
+
+    def _is_open(self) -> bool:
+        return is_open(self._view, self._round.round)
+
+    def _due(self) -> Due | None:
+        return next_due(self._view, self._idle, self._not_before) if self._is_open() else None
+
+    def _in_words(self, due: Due) -> str:
+        return waiting_summary(due.step, due.at, self._view.awaiting, due.count)
 
     def _may_leave(self) -> bool:
         """Whether the round is over, or so long that another run should follow; never while an update is answered."""
@@ -212,7 +329,7 @@ class BudgetSchedule:
             return False
         if workflow.info().is_continue_as_new_suggested():
             return len(self._inbox) <= CARRIED_MAX
-        return not self._inbox and self._view.state not in LIVING
+        return not self._inbox and not self._is_open()
 
     def _carried_over(self) -> ScheduleRun:
         return ScheduleRun(
@@ -224,11 +341,12 @@ class BudgetSchedule:
         )
 
     def _publish(self) -> None:
+        is_ours = self._view.round == self._round.round
         wanted: dict[SearchAttributeKey[Any], Any] = {
             search_attributes.FISCAL_YEAR: self._round.fiscal_year,
             search_attributes.NODE_PATH: search_attributes.node_values(self._round.product),
             search_attributes.BUDGET_STATE: str(self._view.state),
-            search_attributes.AWAITING_ROLE: self._view.awaiting or None,
+            search_attributes.AWAITING_ROLE: (self._view.awaiting or None) if is_ours else None,
         }
         changes: list[SearchAttributeUpdate[Any]] = []
         for key, value in wanted.items():
@@ -240,11 +358,15 @@ class BudgetSchedule:
         self._show()
 
     def _show(self) -> None:
-        workflow.set_current_details(schedule_details(self.view(), self._since, tuple(self._last_refusals)))
+        since = self._view.since or self._since
+        details = schedule_details(self.view(), since, tuple(self._last_refusals), self._round.round)
+        workflow.set_current_details(details)
 
 
-def _unknown(addressee: ScheduleRound) -> ScheduleView:
-    """Before the ledger has been asked."""
-    return ScheduleView(
-        fiscal_year=addressee.fiscal_year, product=addressee.product, round=addressee.round, state=State.DRAFT
-    )
+def _amounts(view: ScheduleView) -> list[Decimal]:
+    return [Decimal(text) for text in view.amounts.values()]
+
+
+def _progress(view: ScheduleView) -> tuple[object, ...]:
+    """What changes when a step of time, or a decision, was recorded."""
+    return view.version, view.reminders, view.escalated

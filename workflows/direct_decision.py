@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.errors import BadInput
     from domain.process import DirectCommand, RegisterPersonRequest, WorkflowName
     from domain.process_texts import plain_text
-    from domain.schedule import ScheduleCommand
+    from domain.schedule_commands import ScheduleCommand
     from workflows.recording import UNREADABLE, failure_of, given, record
 
 _OUTCOME: Any = Outcome
@@ -25,7 +25,8 @@ DECIDED_WITHIN = timedelta(days=1)
 
 @workflow.defn(name=WorkflowName.DIRECT_DECISION, failure_exception_types=UNREADABLE)
 class DirectDecision:
-    """Records one command: an allocation or a grant."""
+    """Records one command: people, grants and delegations, an account's allocation, closing a month or opening it
+    again. What belongs to a schedule goes through its process."""
 
     @workflow.run
     async def run(self, started_with: DirectCommand | None = None) -> Outcome:

@@ -25,13 +25,15 @@ with workflow.unsafe.imports_passed_through():
     from domain.money import AMOUNT_DIGITS_MAX
     from domain.process import ScheduleRound, UpdateName
     from domain.registry import AnyCommand
-    from domain.schedule import (
-        ApproveSchedule,
-        RejectSchedule,
+    from domain.schedule import schedule_stream
+    from domain.schedule_commands import (
+        RequestReschedule,
+        ReviseSchedule,
         ScheduleCommand,
         SubmitSchedule,
-        schedule_stream,
+        WithdrawSchedule,
     )
+    from domain.schedule_decisions import ApproveSchedule, DenyReschedule, GrantReschedule, RejectSchedule
 
 SIGNAL_BYTES_MAX = 32_768
 """Bytes of a signal that are looked at; the longest command we know of takes a tenth of it."""
@@ -43,11 +45,17 @@ OURS = "Value error, "
 """What pydantic puts before the messages of our own checks."""
 JSON_ENCODINGS = frozenset({b"json/plain"})
 
-COMMANDS: dict[str, type[ScheduleCommand]] = {
+COMMANDS: dict[UpdateName, type[ScheduleCommand]] = {
     UpdateName.SUBMIT: SubmitSchedule,
     UpdateName.APPROVE: ApproveSchedule,
     UpdateName.REJECT: RejectSchedule,
+    UpdateName.WITHDRAW: WithdrawSchedule,
+    UpdateName.REVISE: ReviseSchedule,
+    UpdateName.REQUEST: RequestReschedule,
+    UpdateName.GRANT: GrantReschedule,
+    UpdateName.DENY: DenyReschedule,
 }
+NAMES = {kind: name for name, kind in COMMANDS.items()}
 
 
 class Message(Model):
@@ -127,18 +135,18 @@ def _number(text: str) -> Decimal:
 
 
 def _command(name: str, fields: dict[str, Any], addressee: ScheduleRound, new_id: UUID) -> AnyCommand:
-    kind = COMMANDS[name].model_fields["kind"].default
+    wanted = COMMANDS[UpdateName(name)]
+    kind = wanted.model_fields["kind"].default
     known = {"kind": kind, "fiscal_year": addressee.fiscal_year, "product": addressee.product, "command_id": new_id}
     try:
-        command = COMMANDS[name].model_validate({**known, **fields, "channel": Channel.SIGNAL})
+        command = wanted.model_validate({**known, **fields, "channel": Channel.SIGNAL})
     except ValidationError as error:
         raise _UnreadableError(f"The input of the signal {name} is wrong: {_problems(error)}.") from None
     except (ValueError, RecursionError, OverflowError):
         raise _UnreadableError(f"The input of the signal {name} cannot be understood.") from None
     if problem := address_problem(command, addressee):
         raise _UnreadableError(problem)
-    assert isinstance(command, SubmitSchedule | ApproveSchedule | RejectSchedule)
-    return command
+    return command  # type: ignore[return-value] # every value of COMMANDS is one of AnyCommand
 
 
 def address_problem(command: ScheduleCommand, addressee: ScheduleRound) -> str | None:

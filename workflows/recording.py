@@ -17,9 +17,11 @@ with workflow.unsafe.imports_passed_through():
         RECORD_TIMEOUT,
         RETRIES,
         ActivityName,
+        OutcomeOnSchedule,
         RecordRequest,
         RefusalRequest,
         ScheduleRequest,
+        WaitingStep,
     )
     from domain.decision import Accepted, Outcome, Refused
     from domain.errors import BadInput, Unavailable
@@ -30,6 +32,10 @@ UNREADABLE = (ValidationError,)
 """For `failure_exception_types`: a process started with a message that does not fit ends and says so. It would else be
 tried again for ever, and keep its id, which is that of a product, from the process that belongs there."""
 _OUTCOME: Any = Outcome  # a union of two models is a type for pydantic, but not for `type[...]`
+_ON_SCHEDULE: Any = OutcomeOnSchedule
+
+type Told = tuple[Accepted | Refused, ScheduleView | None]
+"""An outcome, and what the ledger knew after it, where it was told."""
 
 
 def given[M](message: M | None) -> M:
@@ -69,6 +75,33 @@ async def record(command: AnyCommand, *, within: timedelta | None = None) -> Acc
     except ActivityError as error:
         raise failure_of(error) from error
     return outcome
+
+
+async def record_on_schedule(command: AnyCommand) -> Told:
+    """The same for a schedule: with what the ledger knows since. Raises ApplicationError only."""
+    return await _on_schedule(ActivityName.RECORD, RecordRequest(command=command), command.kind)
+
+
+async def step_waiting(step: WaitingStep, summary: str) -> Told:
+    """Does what time does to a schedule; tried until the ledger answers. Raises ApplicationError only."""
+    return await _on_schedule(ActivityName.STEP_WAITING, step, summary)
+
+
+async def _on_schedule(activity: ActivityName, request: RecordRequest | WaitingStep, summary: str) -> Told:
+    try:
+        with _answer_fits():
+            told = await workflow.execute_activity(
+                activity,
+                request,
+                result_type=_ON_SCHEDULE,
+                start_to_close_timeout=RECORD_TIMEOUT,
+                retry_policy=RETRIES,
+                summary=summary,
+            )
+    except ActivityError as error:
+        raise failure_of(error) from error
+    kind = Accepted if isinstance(told, Accepted) else Refused
+    return kind.model_validate({name: getattr(told, name) for name in kind.model_fields}), told.view
 
 
 async def record_refusal(request: RefusalRequest) -> None:

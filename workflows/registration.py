@@ -8,7 +8,9 @@ from workflows.budget_load import BudgetLoad
 from workflows.budget_schedule import BudgetSchedule
 from workflows.cost_import import CostImport, CostWatch
 from workflows.direct_decision import DirectDecision, PersonRegistration
+from workflows.notifications import Notifications
 from workflows.organization_sync import OrganizationSync
+from workflows.people_import import PeopleImport
 
 WORKFLOWS: tuple[type, ...] = (
     BudgetSchedule,
@@ -18,6 +20,8 @@ WORKFLOWS: tuple[type, ...] = (
     CostImport,
     DirectDecision,
     PersonRegistration,
+    PeopleImport,
+    Notifications,
 )
 PASSED_THROUGH = ("domain", "activities.contracts", "pydantic")
 """Loaded once and not anew for each workflow: pure, as lint makes sure, and a third of the cost of a workflow."""

@@ -20,10 +20,11 @@ from domain.budget import AnnualApproved, BudgetLoaded, book_stream, line_stream
 from domain.decision import Channel, Organization, Persona
 from domain.errors import Unavailable
 from domain.hierarchy import NodePath
-from domain.people import GrantPersona, RegisterPerson
+from domain.people_commands import GrantPersona, RegisterPerson
 from domain.process import BudgetFile, BudgetLoadResult, LoadTerms
 from file_store import FileStore
 from ledger.ledger import Ledger
+from rights.cedar import CedarRights
 
 FINANCE = "fin@example.com"
 FILE_NAME = "Acme_2026_true_2026-01-01_false_Budget_v1.csv"
@@ -36,7 +37,7 @@ GOOD = HEADER + CHECKOUT + SEARCH
 @pytest.fixture
 def ledger(database_url: str) -> Iterator[Ledger]:
     """With one person in it, who may load budgets."""
-    with Ledger(database_url, Organization(), pool_size=4) as ledger:
+    with Ledger(database_url, Organization(), rights=CedarRights(), pool_size=4) as ledger:
         ledger.people.ensure(FINANCE, "Fin")
         setup = {"actor": "system", "channel": Channel.SETUP, "person": FINANCE}
         ledger.record(RegisterPerson(command_id=uuid4(), **setup))

@@ -21,6 +21,7 @@ from domain.decision import Channel, Organization, Origin
 from domain.errors import Contention, DamagedReport, Unavailable
 from domain.money import total
 from ledger.ledger import Ledger
+from rights.cedar import CedarRights
 from tests.activities.importing import MAY, MEMORY_MB, Here
 from tests.support.cost_reports import SAMPLE, MadeReport, line
 
@@ -281,7 +282,7 @@ def test_a_report_that_was_refused_can_be_imported_once_the_setting_is_right(her
     MadeReport([[line(CurrencyCode="EUR")]]).write(tmp_path)
     assert here.run(tmp_path).status == "refused"
     euro = Organization(currency="EUR")
-    with Ledger(here.url, euro, pool_size=2) as ledger:
+    with Ledger(here.url, euro, rights=CedarRights(), pool_size=2) as ledger:
         imports = CostImport(ledger, here.store, euro, MEMORY_MB)
         assert imports.import_report(here.delivery(tmp_path), Origin(workflow_run_id="run-2")).status == "imported"
 

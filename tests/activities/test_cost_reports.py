@@ -20,9 +20,10 @@ from activities.cost_watch import watched
 from domain.calendar import Month
 from domain.cost import period_stream
 from domain.decision import SYSTEM, SYSTEM_ID, Channel, CommandRefused, Organization, Persona
-from domain.people import GrantPersona, RegisterPerson
+from domain.people_commands import GrantPersona, RegisterPerson
 from domain.process import CostDelivery, CostImportResult, CostSource
 from ledger.ledger import Ledger
+from rights.cedar import CedarRights
 from tests.support.cost_reports import SAMPLE, MadeReport, line
 
 ENGINEER, STRANGER = "engineer@example.com", "stranger@example.com"
@@ -32,7 +33,7 @@ LONG_QUERY = "SELECT count(*) FROM range(100000000000) a WHERE a.range % 7 = 3"
 @pytest.fixture
 def ledger(database_url: str) -> Iterator[Ledger]:
     """With one person in it, who may import."""
-    with Ledger(database_url, Organization(), pool_size=2) as ledger:
+    with Ledger(database_url, Organization(), rights=CedarRights(), pool_size=2) as ledger:
         ledger.people.ensure(ENGINEER, "Eng")
         ledger.people.ensure(STRANGER, "No")
         setup: dict[str, Any] = {"actor": SYSTEM, "channel": Channel.SETUP, "person": ENGINEER}

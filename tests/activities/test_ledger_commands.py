@@ -26,10 +26,13 @@ from domain.decision import (
 )
 from domain.errors import BadInput, CommandConflict, Contention, DamagedReport, Unavailable
 from domain.hierarchy import NodePath
-from domain.people import GrantPersona, person_stream
+from domain.people import person_stream
+from domain.people_commands import GrantPersona
 from domain.process import RegisterPersonRequest
-from domain.schedule import State, SubmitSchedule, schedule_stream
+from domain.schedule import State, schedule_stream
+from domain.schedule_commands import SubmitSchedule
 from ledger.ledger import Ledger
+from rights.cedar import CedarRights
 from tests.workflows.stage import LEAD, MONTHS, OWNER, PRODUCT, STRANGER, YEAR, company
 
 
@@ -41,7 +44,7 @@ def ledger(database_url: str) -> Iterator[Ledger]:
 
 @pytest.fixture
 def commands(ledger: Ledger) -> LedgerCommands:
-    return LedgerCommands(ledger)
+    return LedgerCommands(ledger, Organization())
 
 
 def run[T](activity: Callable[..., T], request: Any) -> T:
@@ -112,7 +115,7 @@ def test_errors_leave_by_name_and_only_those_that_pass_are_tried_again(
 
 
 def test_without_a_database_the_error_says_so_and_is_tried_again() -> None:
-    ledger = Ledger("postgresql://nobody@127.0.0.1:1/none", Organization(), pool_size=1)
+    ledger = Ledger("postgresql://nobody@127.0.0.1:1/none", Organization(), rights=CedarRights(), pool_size=1)
     with pytest.raises(Unavailable, match=r"127\.0\.0\.1:1"):
         ledger.open()
 

@@ -18,6 +18,7 @@ from domain.account import ORGANIZATION_STREAM, AccountSeen, Changed, Organizati
 from domain.decision import SYSTEM_ID, Channel, Organization, RecordedEvent
 from domain.process import SyncRequest, SyncResult
 from ledger.ledger import Ledger
+from rights.cedar import CedarRights
 
 if TYPE_CHECKING:
     from mypy_boto3_organizations import OrganizationsClient
@@ -27,7 +28,7 @@ ACCOUNTS = 12  # besides the management account
 
 @pytest.fixture
 def ledger(database_url: str) -> Iterator[Ledger]:
-    with Ledger(database_url, Organization(), pool_size=4) as ledger:
+    with Ledger(database_url, Organization(), rights=CedarRights(), pool_size=4) as ledger:
         yield ledger
 
 

@@ -24,6 +24,7 @@ from domain.account import AccountSeen, account_stream
 from domain.decision import Organization
 from domain.process import SyncRequest, SyncResult
 from ledger.ledger import Ledger
+from rights.cedar import CedarRights
 
 if TYPE_CHECKING:
     from mypy_boto3_organizations import OrganizationsClient
@@ -95,7 +96,7 @@ def failure(answer: tuple[int, str, str]) -> dict[str, Any]:
 
 @pytest.fixture
 def ledger(database_url: str) -> Iterator[Ledger]:
-    with Ledger(database_url, Organization(), pool_size=4) as ledger:
+    with Ledger(database_url, Organization(), rights=CedarRights(), pool_size=4) as ledger:
         yield ledger
 
 

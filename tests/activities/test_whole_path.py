@@ -21,11 +21,13 @@ from domain.calendar import FiscalCalendar, Month
 from domain.decision import SYSTEM, Accepted, Channel, Command, Organization, Origin, Persona
 from domain.hierarchy import NodePath
 from domain.money import Money
-from domain.people import GrantPersona, RegisterPerson
+from domain.people_commands import GrantPersona, RegisterPerson
 from domain.process import BudgetFile, CostSource
-from domain.schedule import ApproveSchedule, SubmitSchedule
+from domain.schedule_commands import SubmitSchedule
+from domain.schedule_decisions import ApproveSchedule
 from file_store import FileStore
 from ledger.ledger import Ledger
+from rights.cedar import CedarRights
 from tests.support.cost_reports import PAYER, MadeReport, line
 from views.projector import Projector
 from views.queries import Views
@@ -106,7 +108,7 @@ class Company:
 @pytest.fixture
 def company(database_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Company]:
     organization: Organization = request.param
-    with Ledger(database_url, organization, pool_size=4, clock=lambda: NOW) as ledger:
+    with Ledger(database_url, organization, rights=CedarRights(), pool_size=4, clock=lambda: NOW) as ledger:
         yield Company(database_url, organization, tmp_path, ledger)
 
 

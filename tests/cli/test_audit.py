@@ -8,8 +8,9 @@ from uuid import uuid4
 import pytest
 
 from domain.decision import SYSTEM, Channel, Organization, Origin
-from domain.people import RegisterPerson
+from domain.people_commands import RegisterPerson
 from ledger.ledger import Ledger
+from rights.cedar import CedarRights
 from tests.cli.conftest import Allot
 from views.projector import Projector
 
@@ -25,7 +26,7 @@ def test_the_address_of_a_run_is_in_the_namespace_where_it_ran(
     monkeypatch.setenv("ALLOT_TEMPORAL_UI_URL", "http://ui.example/")
     if namespace != "default":
         monkeypatch.setenv("TEMPORAL_NAMESPACE", namespace)
-    with Ledger(database_url, Organization(), pool_size=2) as ledger:
+    with Ledger(database_url, Organization(), rights=CedarRights(), pool_size=2) as ledger:
         ledger.people.ensure(EMAIL, "Ann")
         ledger.record(RegisterPerson(command_id=uuid4(), actor=SYSTEM, channel=Channel.SETUP, person=EMAIL), ORIGIN)
         Projector(ledger, database_url, Organization()).catch_up()

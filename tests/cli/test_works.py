@@ -17,7 +17,7 @@ from cli.session import Session
 from cli.works import work
 from domain.decision import Accepted, Persona
 from domain.errors import Forbidden
-from domain.people import GrantPersona
+from domain.people_commands import GrantPersona
 from domain.process import (
     COST_QUEUE,
     TASK_QUEUE,

@@ -23,7 +23,7 @@ def real_settings() -> dict[str, str]:
         if hasattr(default, "get_secret_value"):
             default = default.get_secret_value()
         text = str(default).lower() if isinstance(default, bool) else str(default)
-        found[f"ALLOT_{name.upper()}"] = "none" if default is None else f"`{text}`"
+        found[f"ALLOT_{name.upper()}"] = "none" if default is None or default == () else f"`{text}`"
     return found
 
 

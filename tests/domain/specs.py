@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID, uuid5
@@ -26,12 +27,17 @@ from domain.decision import (
 )
 from domain.hierarchy import NodePath
 from domain.registry import FOLDS, RULES
+from rights.cedar import CedarRights
 
 NOW = datetime(2026, 6, 17, 9, 30, tzinfo=UTC)
 ORGANIZATION = Organization("USD", FiscalCalendar(1), None)
 CHECKOUT = NodePath(("Retail", "Digital", "Web", "Checkout"))
 SEARCH = NodePath(("Retail", "Digital", "Web", "Search"))
 MONTHS = ORGANIZATION.calendar.months(2026)
+RIGHTS = CedarRights()
+"""The real policies, parsed once."""
+READS_MAX = 5
+"""Times that a rule may find more to read; one that finds more each time would never decide."""
 
 
 def person(name: str) -> PersonId:
@@ -76,12 +82,22 @@ def decide(
     now: datetime = NOW,
     organization: Organization = ORGANIZATION,
     people: dict[str, PersonId] | None = None,
+    delegators: tuple[Actor, ...] = (),
 ) -> Decision:
     """Decides on the folded facts; raises what the rule raises."""
-    context = Context(now, by, organization, people or {})
+    given = tuple(given)
+    context = Context(now, by, organization, people or {}, RIGHTS, delegators)
     rule = RULES[type(command)]
-    read = rule.reads(command, context)
-    return rule.decide(fold(given, read), command, context)
+    # Nobody's grants are known before something has been read.
+    without_grants = replace(context, actor=Actor(by.person_id), delegators=())
+    read = dict.fromkeys(rule.reads(command, without_grants))
+    for _ in range(READS_MAX):
+        states = fold(given, read)
+        more = dict.fromkeys(rule.reads_more(states, command, context))
+        if more.keys() <= read.keys():
+            return rule.decide(states, command, context)
+        read |= more
+    raise AssertionError(f"{command.kind} found more to read {READS_MAX} times: {list(read)}")
 
 
 def fold(given: Iterable[Event], streams: Iterable[Stream]) -> States:

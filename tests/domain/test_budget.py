@@ -7,11 +7,12 @@ from decimal import Decimal
 
 import pytest
 
-from domain.budget import AnnualApproved, BudgetLoaded, BudgetRow, LoadBudget, line_stream
+from domain.budget import AnnualApproved, BudgetLoaded, BudgetRow, line_stream
+from domain.budget_load import LoadBudget
 from domain.decision import Event, Persona
 from domain.errors import Forbidden, NotFound, Refusal
 from domain.hierarchy import NodePath
-from tests.domain.specs import ADMIN, CHECKOUT, LEAD, SEARCH, actor, command_id, decide, person
+from tests.domain.specs import ADMIN, CHECKOUT, LEAD, RIGHTS, SEARCH, actor, command_id, decide, person
 
 
 def load(
@@ -59,19 +60,17 @@ def test_a_year_is_loaded_first_once() -> None:
     assert refused.value.code == "YearAlreadyLoaded"
 
 
-def test_changes_and_overrides_say_that_they_are_not_available() -> None:
-    for command, given in [
-        (load(is_new=False), []),
-        (load(is_override=True, content_hash="b" * 64), loaded()),
-    ]:
-        with pytest.raises(Refusal) as refused:
-            decide(command, ADMIN, given)
-        assert refused.value.code == "LoadModeNotAvailable"
+def test_a_year_that_is_not_loaded_cannot_be_changed() -> None:
+    with pytest.raises(Refusal) as refused:
+        decide(load(is_new=False), ADMIN)
+    assert refused.value.code == "YearNotLoaded"
 
 
 def test_finance_loads_budgets() -> None:
     vendor_manager = actor("vendor", (Persona.VENDOR_MANAGER, NodePath.ROOT))
-    assert decide(load(), vendor_manager).events
+    decision = decide(load(), vendor_manager)
+    assert decision.events
+    assert decision.authority == (("budget-load",), RIGHTS.version, None)
     for other in (LEAD, actor("engineer", (Persona.CLOUD_ENGINEER, NodePath.ROOT))):
         with pytest.raises(Forbidden):
             decide(load(), other)

@@ -29,6 +29,7 @@ def terms(
 
 def test_a_name_says_how_its_file_is_loaded() -> None:
     assert parse_name("Acme_2026_true_2026-01-01_false_Budget_v1.csv") == terms()
+    assert parse_name("Acme_2026_true_2026-01-01_false_Budget_v1.XLSX") == terms()
     assert parse_name("Acme_2027_FALSE_2027-03-01_True_Forecast_v12.CSV") == LoadTerms(
         customer="Acme",
         fiscal_year=2027,
@@ -58,10 +59,10 @@ END = "A name reads Customer_2026_true_2026-01-01_false_Budget_v1.csv; the same 
     ("name", "problem"),
     [
         ("budget.csv", "it has 1 parts between _; at least 7 are needed"),
-        ("Acme_2026_true_2026-01-01_false_Budget_v1.txt", "it does not end in .csv"),
+        ("Acme_2026_true_2026-01-01_false_Budget_v1.txt", "it does not end in .csv or .xlsx"),
         (
-            "Acme_2026_true_2026-01-01_false_Budget_v1.xlsx",
-            "it is a workbook; save it as CSV (comma separated, UTF-8)",
+            "Acme_2026_true_2026-01-01_false_Budget_v1.xlsm",
+            "it is a workbook of another kind; save it as .xlsx or as CSV UTF-8",
         ),
         (
             "_2026_true_2026-01-01_false_Budget_v1.csv",

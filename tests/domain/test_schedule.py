@@ -1,256 +1,390 @@
-"""The schedule of a product, as a table of what may happen in each state, and as a machine that must keep its rules."""
+"""The schedule's state machine as a table: what each command does in each state, or how it is refused."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from domain.calendar import Month
-from domain.decision import Event, Persona
-from domain.errors import AllotError, Forbidden, NotFound, Refusal, StaleVersion
-from domain.hierarchy import NodePath
+from domain.decision import Command, Event, Fact
+from domain.errors import NotFound
 from domain.schedule import (
-    Approved,
-    ApproveSchedule,
-    Rejected,
-    RejectSchedule,
+    DECISIONS_KEPT_MAX,
+    EDITABLE,
+    HISTORY_KEPT_MAX,
+    LIVING,
     Schedule,
     State,
-    SubmitSchedule,
-    Submitted,
+    awaited,
+    evolve,
     schedule_stream,
 )
-from tests.domain.specs import (
-    CHECKOUT,
-    LEAD,
-    MONTHS,
-    OWNER,
-    SEARCH,
-    actor,
-    amounts,
-    command_id,
-    decide,
-    fold,
-    line,
-    person,
-)
+from domain.schedule_commands import ROUNDS_MAX
+from tests.domain import schedule_given as given
+from tests.domain.schedule_given import PORTFOLIO, STREAM, refused, schedule_of
+from tests.domain.specs import CHECKOUT, LEAD, OWNER, SEARCH, amounts, decide, line, person
 
-STREAM = schedule_stream(2026, CHECKOUT)
-
-
-def submit(months: dict[Month, Decimal] | None = None, product: NodePath = CHECKOUT) -> SubmitSchedule:
-    return SubmitSchedule(
-        command_id=command_id(), actor="x", fiscal_year=2026, product=product, amounts=months or amounts()
-    )
-
-
-def approve(version: int = 1) -> ApproveSchedule:
-    return ApproveSchedule(command_id=command_id(), actor="x", fiscal_year=2026, product=CHECKOUT, version=version)
-
-
-def reject(version: int = 1, reason: str = "too flat") -> RejectSchedule:
-    return RejectSchedule(
-        command_id=command_id(), actor="x", fiscal_year=2026, product=CHECKOUT, version=version, reason=reason
-    )
-
-
-def submitted() -> Event:
-    return Event(
-        STREAM,
-        Submitted(
-            fiscal_year=2026,
-            product=CHECKOUT,
-            amounts=amounts(),
-            annual=Decimal("1200.00"),
-            currency="USD",
-            submitted_by=person("owner"),
-        ),
-    )
-
-
-PENDING = [line(), submitted()]
-APPROVED = [
-    *PENDING,
-    Event(STREAM, Approved(fiscal_year=2026, product=CHECKOUT, decided_version=1, decided_by=person("lead"))),
+SITUATIONS: dict[str, list[Event]] = {
+    "draft": given.DRAFT,
+    "taken back": given.TAKEN_BACK,
+    "pending": given.PENDING,
+    "approved": given.APPROVED,
+    "rejected": given.REJECTED,
+    "requested": given.REQUESTED,
+    "attached": given.ATTACHED,
+    "rescheduling": given.RESCHEDULING,
+    "pending again": given.PENDING_AGAIN,
+    "rejected again": given.REJECTED_AGAIN,
+    "over budget": given.OVER_BUDGET,
+    "closed": given.CLOSED,
+}
+COMMANDS: dict[str, Callable[[int], Command]] = {
+    "submit": lambda _version: given.submit(amounts("80.00")),
+    "withdraw": lambda _version: given.withdraw(),
+    "revise": lambda _version: given.revise(),
+    "request": lambda _version: given.request(),
+    "approve": given.approve,
+    "reject": given.reject,
+    "grant": given.grant,
+    "deny": given.deny,
+}
+# Where it is allowed, the state it leads to and what is recorded; else the code of its refusal.
+SAME_FOR_ALL = "submit withdraw revise request approve reject grant deny"
+TABLE = """
+draft          | PENDING Submitted         | NothingToWithdraw      | NotRejected          | NotApproved                              | NothingSubmitted     | NothingSubmitted  | NothingSubmitted                              | NothingSubmitted
+taken back     | PENDING Submitted         | NothingToWithdraw      | NotRejected          | NotApproved                              | NotDecidable         | NotDecidable      | NotDecidable                                  | NotDecidable
+pending        | NotSubmittable            | DRAFT Withdrawn        | NotRejected          | NotApproved                              | APPROVED Approved    | REJECTED Rejected | NotDecidable                                  | NotDecidable
+approved       | NotSubmittable            | NothingToWithdraw      | NotRejected          | RESCHEDULE_REQUESTED RescheduleRequested | NotDecidable         | NotDecidable      | NotDecidable                                  | NotDecidable
+rejected       | PENDING Revised Submitted | NothingToWithdraw      | DRAFT Revised        | NotApproved                              | NotDecidable         | NotDecidable      | NotDecidable                                  | NotDecidable
+requested      | NotSubmittable            | APPROVED Withdrawn     | NotRejected          | NotApproved                              | NotDecidable         | NotDecidable      | RESCHEDULING RescheduleGranted                | APPROVED RescheduleDenied
+attached       | NotSubmittable            | APPROVED Withdrawn     | NotRejected          | NotApproved                              | NotDecidable         | NotDecidable      | APPROVED RescheduleGranted Approved           | APPROVED RescheduleDenied
+rescheduling   | PENDING Submitted         | APPROVED Withdrawn     | NotRejected          | NotApproved                              | NotDecidable         | NotDecidable      | NotDecidable                                  | NotDecidable
+pending again  | NotSubmittable            | RESCHEDULING Withdrawn | NotRejected          | NotApproved                              | APPROVED Approved    | REJECTED Rejected | NotDecidable                                  | NotDecidable
+rejected again | PENDING Revised Submitted | NothingToWithdraw      | RESCHEDULING Revised | NotApproved                              | NotDecidable         | NotDecidable      | NotDecidable                                  | NotDecidable
+over budget    | NotSubmittable            | NothingToWithdraw      | NotRejected          | RESCHEDULE_REQUESTED RescheduleRequested | NotDecidable         | NotDecidable      | NotDecidable                                  | NotDecidable
+closed         | NotSubmittable            | NothingToWithdraw      | NotRejected          | NotApproved                              | NotDecidable         | NotDecidable      | NotDecidable                                  | NotDecidable
+"""  # noqa: E501 - a table is read across
+CELLS = [
+    (situation.strip(), command, cell.strip())
+    for situation, *cells in (row.split("|") for row in TABLE.strip().splitlines())
+    for command, cell in zip(SAME_FOR_ALL.split(), cells, strict=True)
 ]
-REJECTED = [
-    *PENDING,
-    Event(
-        STREAM,
-        Rejected(fiscal_year=2026, product=CHECKOUT, decided_version=1, decided_by=person("lead"), reason="no"),
+
+
+def test_the_table_has_every_situation_and_every_command() -> None:
+    assert {situation for situation, _, _ in CELLS} == set(SITUATIONS)
+    assert {command for _, command, _ in CELLS} == set(COMMANDS)
+    assert {schedule_of(facts).state for facts in SITUATIONS.values()} == set(State)
+
+
+@pytest.mark.parametrize(("situation", "name", "cell"), CELLS)
+def test_each_command_in_each_state(situation: str, name: str, cell: str) -> None:
+    before = SITUATIONS[situation]
+    command = COMMANDS[name](max(1, schedule_of(before).version))
+    who = OWNER if name in SAME_FOR_ALL.split()[:4] else LEAD
+    state, *facts = cell.split()
+    if not facts:
+        assert refused(command, who, before).code == state
+        return
+    decision = decide(command, who, before)
+    assert [type(event.fact).__name__ for event in decision.events] == facts
+    assert {event.stream for event in decision.events} == {STREAM}
+    after = schedule_of([*before, *decision.events])
+    assert after.state == state
+    assert decision.authority.policies == (("schedule-submit",) if who is OWNER else ("schedule-decide",))
+
+
+WORDS = {
+    ("pending", "submit"): (
+        "The schedule of Retail/Digital/Web/Checkout for 2026 is PENDING: only a draft or a rejected schedule can be "
+        "submitted. Withdraw it first, to change it."
     ),
+    ("approved", "submit"): (
+        "The schedule of Retail/Digital/Web/Checkout for 2026 is APPROVED: only a draft or a rejected schedule can be "
+        "submitted. Request a reschedule, to change it."
+    ),
+    ("requested", "submit"): (
+        "The schedule of Retail/Digital/Web/Checkout for 2026 is RESCHEDULE_REQUESTED: only a draft or a rejected "
+        "schedule can be submitted. The reschedule has to be granted first."
+    ),
+    ("closed", "submit"): (
+        "The schedule of Retail/Digital/Web/Checkout for 2026 is CLOSED: only a draft or a rejected schedule can be "
+        "submitted."
+    ),
+    ("approved", "withdraw"): (
+        "The schedule of Retail/Digital/Web/Checkout for 2026 is APPROVED: there is nothing to withdraw."
+    ),
+    ("pending", "revise"): (
+        "The schedule of Retail/Digital/Web/Checkout for 2026 is PENDING: only a rejected schedule is revised."
+    ),
+    ("rejected", "request"): (
+        "The schedule of Retail/Digital/Web/Checkout for 2026 is REJECTED: only an approved schedule can be "
+        "rescheduled."
+    ),
+    ("draft", "approve"): "Nothing was submitted for Retail/Digital/Web/Checkout yet.",
+    ("approved", "approve"): (
+        "The schedule of Retail/Digital/Web/Checkout for 2026 is APPROVED, so this cannot be decided."
+    ),
+    ("pending", "grant"): (
+        "The schedule of Retail/Digital/Web/Checkout for 2026 is PENDING, so this cannot be decided. "
+        "A schedule was submitted: approve or reject it."
+    ),
+    ("requested", "reject"): (
+        "The schedule of Retail/Digital/Web/Checkout for 2026 is RESCHEDULE_REQUESTED, so this cannot be decided. "
+        "A reschedule was requested: grant or deny it."
+    ),
+}
+
+
+@pytest.mark.parametrize(("situation", "name"), WORDS)
+def test_a_refusal_says_what_is_wrong_and_what_to_do_instead(situation: str, name: str) -> None:
+    before = SITUATIONS[situation]
+    who = OWNER if name in SAME_FOR_ALL.split()[:4] else LEAD
+    assert refused(COMMANDS[name](max(1, schedule_of(before).version)), who, before).message == WORDS[situation, name]
+
+
+MESSAGES = [
+    ("draft", "submit", "Submitted; version 1 awaits approval."),
+    ("rejected", "submit", "Submitted; version 4 awaits approval."),
+    ("pending", "withdraw", "Withdrawn."),
+    ("pending again", "withdraw", "Withdrawn; the approved schedule stays in force."),
+    ("rejected", "revise", "It can be changed and submitted again."),
+    ("approved", "request", "Reschedule requested, without a new schedule yet; version 3 awaits a decision."),
+    ("pending", "approve", "Approved version 1."),
+    ("pending", "reject", "Rejected version 1."),
+    ("requested", "grant", "Granted version 3."),
+    ("attached", "grant", "Granted and approved version 3."),
+    ("requested", "deny", "Denied version 3."),
 ]
 
 
-def test_the_owner_submits_twelve_months_that_fit() -> None:
-    decision = decide(submit(), OWNER, [line()])
-    assert decision.events == [submitted()]
+@pytest.mark.parametrize(("situation", "name", "message"), MESSAGES)
+def test_an_answer_says_what_was_done(situation: str, name: str, message: str) -> None:
+    before = SITUATIONS[situation]
+    who = OWNER if name in SAME_FOR_ALL.split()[:4] else LEAD
+    assert decide(COMMANDS[name](max(1, schedule_of(before).version)), who, before).message == message
 
 
-def test_equal_to_the_annual_budget_is_fine_and_one_cent_over_is_not() -> None:
-    one_cent_over = amounts() | {MONTHS[11]: Decimal("100.01")}
-    with pytest.raises(Refusal) as refused:
-        decide(submit(one_cent_over), OWNER, [line()])
-    assert refused.value.code == "OverAnnual"
-    assert refused.value.message == (
-        "The months add up to USD 1,200.01, which is USD 0.01 over the annual budget of USD 1,200.00."
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_product_without_a_budget_line_is_unknown(name: str) -> None:
+    who = OWNER if name in SAME_FOR_ALL.split()[:4] else LEAD
+    refusal = refused(COMMANDS[name](1), who, [line(SEARCH), line(year=2027)])
+    assert isinstance(refusal, NotFound)
+    assert refusal.code == "UnknownProduct"
+    assert refusal.message == (
+        "There is no product Retail/Digital/Web/Checkout in the budget of 2026: check the path, or load its budget "
+        "with `allot budget load`."
     )
 
 
-@pytest.mark.parametrize(
-    ("months", "code"),
-    [
-        (amounts() | {MONTHS[0]: Decimal("-0.01")}, "NegativeAmount"),
-        (amounts("1") | {MONTHS[0]: Decimal("0.001")}, "TooManyDecimals"),
-        ({month: Decimal(1) for month in MONTHS[:11]}, "WrongMonths"),
-        (amounts("1") | {Month(2027, 1): Decimal(1)}, "WrongMonths"),
-        ({month.plus(1): Decimal(1) for month in MONTHS}, "WrongMonths"),
-    ],
-)
-def test_amounts_that_are_no_schedule_are_refused(months: dict[Month, Decimal], code: str) -> None:
-    with pytest.raises(Refusal) as refused:
-        decide(submit(months), OWNER, [line()])
-    assert refused.value.code == code
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize(("round_", "told"), [(1, True), (2, False), (3, True)])
+def test_what_comes_through_the_process_of_another_round_is_refused_there(name: str, round_: int, told: bool) -> None:
+    """The process of another round would not learn of it."""
+    before = given.APPROVED if name == "request" else given.PENDING_AGAIN if name != "grant" else given.REQUESTED
+    before = given.REQUESTED if name == "deny" else given.REJECTED_AGAIN if name in ("revise", "submit") else before
+    command = COMMANDS[name](schedule_of(before).version).model_copy(update={"round": round_})
+    who = OWNER if name in SAME_FOR_ALL.split()[:4] else LEAD
+    if not told:
+        assert decide(command, who, before).events
+        return
+    refusal = refused(command, who, before)
+    assert refusal.code == "OtherRound"
+    assert refusal.message == (
+        f"This belongs to round 2 of Retail/Digital/Web/Checkout for 2026, and came through the process of round "
+        f"{round_}: send it to the process of round 2."
+    )
 
 
-def test_trailing_zeros_are_not_decimals() -> None:
-    assert decide(submit(amounts("1.1000")), OWNER, [line()]).events
+def test_a_request_that_is_not_possible_belongs_to_the_round_that_runs() -> None:
+    assert refused(given.request(round_=2), OWNER, given.PENDING).code == "OtherRound"
+    assert refused(given.request(round_=1), OWNER, given.PENDING).code == "NotApproved"
 
 
-def test_a_product_without_a_budget_line_is_unknown() -> None:
-    for command in (submit(), approve(), reject()):
-        with pytest.raises(NotFound) as refused:
-            decide(command, LEAD, [line(SEARCH)])
-        assert refused.value.code == "UnknownProduct"
-        assert "Retail/Digital/Web/Checkout in the budget of 2026" in refused.value.message
+def test_a_round_is_1_to_10_000() -> None:
+    facts = [*given.APPROVED, given.requested(ROUNDS_MAX - 1), given.denied(3)]
+    last = decide(given.request(), OWNER, facts).events
+    assert last == [given.requested(ROUNDS_MAX)]
+    refusal = refused(given.request(), OWNER, [*facts, *last, given.denied(5)])
+    assert refusal.code == "TooManyRounds"
+    assert refusal.message == "A schedule has at most 10,000 rounds in a year."
 
 
-def test_only_the_owner_of_that_product_submits() -> None:
-    neighbour = actor("neighbour", (Persona.PRODUCT_OWNER, SEARCH))
-    for other in (neighbour, LEAD, actor("nobody")):
-        with pytest.raises(Forbidden):
-            decide(submit(), other, [line()])
+def test_states_that_wait_and_states_that_can_be_changed() -> None:
+    assert {State.PENDING, State.REJECTED, State.RESCHEDULE_REQUESTED, State.RESCHEDULING} == LIVING
+    assert {State.DRAFT, State.REJECTED, State.RESCHEDULING} == EDITABLE
 
 
-def test_only_the_owner_of_that_portfolio_decides() -> None:
-    neighbour = actor("neighbour", (Persona.PORTFOLIO_OWNER, NodePath(("Retail", "Digital", "App"))))
-    for other in (neighbour, OWNER, actor("nobody")):
-        for command in (approve(), reject()):
-            with pytest.raises(Forbidden):
-                decide(command, other, PENDING)
+AWAITED = {
+    "draft": ("product_owner", CHECKOUT),
+    "taken back": ("product_owner", CHECKOUT),
+    "pending": ("portfolio_owner", PORTFOLIO),
+    "approved": None,
+    "rejected": ("product_owner", CHECKOUT),
+    "requested": ("portfolio_owner", PORTFOLIO),
+    "attached": ("portfolio_owner", PORTFOLIO),
+    "rescheduling": ("product_owner", CHECKOUT),
+    "pending again": ("portfolio_owner", PORTFOLIO),
+    "rejected again": ("product_owner", CHECKOUT),
+    "over budget": ("product_owner", CHECKOUT),
+    "closed": None,
+}
 
 
-def test_nobody_decides_on_their_own_submission_whatever_they_hold() -> None:
-    both = actor("owner", (Persona.PRODUCT_OWNER, CHECKOUT), (Persona.PORTFOLIO_OWNER, CHECKOUT.portfolio))
-    for command in (approve(), reject()):
-        with pytest.raises(Forbidden) as refused:
-            decide(command, both, PENDING)
-        assert refused.value.code == "OwnSubmission"
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_whose_turn_it_is(situation: str) -> None:
+    assert awaited(schedule_of(SITUATIONS[situation]), CHECKOUT) == AWAITED[situation]
 
 
-def test_approval_and_rejection_name_the_version_decided_on() -> None:
-    assert decide(approve(), LEAD, PENDING).events == [APPROVED[-1]]
-    assert decide(reject(reason=" no "), LEAD, PENDING).events == [REJECTED[-1]]
+def test_a_schedule_keeps_what_was_submitted_by_whom_and_in_whose_place() -> None:
+    schedule = schedule_of([*given.OPEN, given.submitted(amounts("50.00"), by="delegate", behalf="owner")])
+    assert schedule == Schedule(
+        state=State.PENDING,
+        version=1,
+        turn=1,
+        amounts=amounts("50.00"),
+        submitters=frozenset({person("delegate"), person("owner")}),
+        history=schedule.history,
+    )
+    assert (schedule.asked, schedule.planned, schedule.round) == (Decimal("600.00"), Decimal(0), 1)
 
 
-def test_deciding_twice_is_answered_with_the_first_decision() -> None:
-    for command in (approve(), reject()):
-        assert decide(command, LEAD, APPROVED).message == "Version 1 was approved already; that decision stands."
-        assert decide(command, LEAD, REJECTED).message == "Version 1 was rejected already; that decision stands."
-        assert decide(command, LEAD, APPROVED).events == ()
+def test_what_was_approved_stays_in_force_until_its_successor_is() -> None:
+    pending = schedule_of(given.PENDING_AGAIN)
+    assert (pending.planned, pending.asked) == (Decimal("1200.00"), Decimal("1080.00"))
+    assert schedule_of([*given.PENDING_AGAIN, given.approved(5)]).planned == Decimal("1080.00")
 
 
-def test_a_decision_on_a_version_that_moved_is_refused_with_what_changed() -> None:
-    again = [*REJECTED, submitted()]
-    with pytest.raises(StaleVersion) as refused:
-        decide(approve(2), LEAD, again)
-    assert "now at version 3 (PENDING)" in refused.value.message
-    assert decide(approve(3), LEAD, again).events
-    with pytest.raises(StaleVersion):
-        decide(approve(1), LEAD, again)  # decided once, but another submission is pending now
+def test_a_turn_begins_with_its_state_and_not_with_what_happens_in_it() -> None:
+    assert [schedule_of(facts).turn for facts in (given.DRAFT, given.PENDING, given.APPROVED)] == [0, 1, 2]
+    over = schedule_of(given.OVER_BUDGET)
+    assert (over.version, over.turn, over.state, over.over_budget) == (3, 2, State.APPROVED, True)
+    assert schedule_of([*given.ATTACHED, given.granted(3), given.approved(3)]).turn == 5
 
 
-def test_nothing_is_decided_before_something_is_submitted() -> None:
-    with pytest.raises(Refusal) as refused:
-        decide(approve(), LEAD, [line()])
-    assert refused.value.code == "NothingSubmitted"
+def test_the_reason_is_that_of_the_last_no_and_gone_with_a_yes() -> None:
+    assert schedule_of(given.REJECTED).reason == "too flat"
+    assert schedule_of(given.REQUESTED).reason == "peak moves"
+    assert schedule_of([*given.REQUESTED, given.denied(3)]).reason == "no need"
+    assert schedule_of([*given.PENDING, given.returned()]).reason == "less"
+    assert schedule_of([*given.PENDING_AGAIN, given.approved(5)]).reason == ""
 
 
-def test_pending_and_approved_schedules_are_locked() -> None:
-    for given in (PENDING, APPROVED):
-        with pytest.raises(Refusal) as refused:
-            decide(submit(), OWNER, given)
-        assert refused.value.code == "NotSubmittable"
+RETURNED = [
+    (given.PENDING, State.DRAFT),
+    (given.PENDING_AGAIN, State.RESCHEDULING),
+    (given.ATTACHED, State.APPROVED),
+]
 
 
-def test_a_rejected_schedule_is_submitted_again_in_the_same_round() -> None:
-    assert decide(submit(), OWNER, REJECTED).events
+@pytest.mark.parametrize(("facts", "state"), RETURNED)
+def test_what_no_longer_fits_goes_back_to_where_it_can_be_changed(facts: list[Event], state: State) -> None:
+    before, after = schedule_of(facts), schedule_of([*facts, given.returned()])
+    assert (after.state, after.attached, after.approved) == (state, False, before.approved)
+    assert after.version == after.turn == before.version + 1
 
 
-class ScheduleMachine(RuleBasedStateMachine):
-    """Submissions and decisions in any order, by anybody, on any version, against what must always hold."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.facts: list[Event] = [line()]
-        self.submitters: list[str] = []
-        self.decisions: dict[int, int] = {}
-
-    def try_(self, command: SubmitSchedule | ApproveSchedule | RejectSchedule, who: str) -> bool:
-        grants = ((Persona.PRODUCT_OWNER, CHECKOUT), (Persona.PORTFOLIO_OWNER, CHECKOUT.portfolio))
-        try:
-            decision = decide(command, actor(who, *grants), self.facts)
-        except AllotError:
-            return False
-        self.facts.extend(decision.events)
-        return bool(decision.events)
-
-    @rule(who=st.sampled_from("ab"), each=st.decimals(0, 110, places=2))
-    def submit(self, who: str, each: Decimal) -> None:
-        if self.try_(submit(amounts(str(each))), who):
-            self.submitters.append(who)
-
-    @precondition(lambda self: len(self.facts) > 1)
-    @rule(who=st.sampled_from("abc"), version=st.integers(1, 12), yes=st.booleans())
-    def decide(self, who: str, version: int, yes: bool) -> None:
-        if self.try_(approve(version) if yes else reject(version), who):
-            self.decisions[version] = self.decisions.get(version, 0) + 1
-            assert who != self.submitters[-1]
-            assert version == len(self.facts) - 2  # the newest version, and no other
-
-    def schedule(self) -> Schedule:
-        found: Schedule = fold(self.facts, [STREAM])[STREAM]
-        return found
-
-    @invariant()
-    def what_is_in_force_fits_the_annual_budget(self) -> None:
-        assert sum((self.schedule().approved or {}).values()) <= Decimal("1200.00")
-
-    @invariant()
-    def one_decision_for_each_version(self) -> None:
-        assert all(count == 1 for count in self.decisions.values())
-
-    @invariant()
-    def an_approved_schedule_is_the_end_of_the_round(self) -> None:
-        approvals = [n for n, event in enumerate(self.facts) if isinstance(event.fact, Approved)]
-        assert approvals in ([], [len(self.facts) - 1])
-        assert (self.schedule().state is State.APPROVED) == bool(approvals)
-
-    @invariant()
-    def the_version_counts_the_facts(self) -> None:
-        assert self.schedule().version == len(self.facts) - 1
+ENDED = [
+    (given.PENDING, State.CLOSED),
+    (given.REJECTED, State.CLOSED),
+    (given.PENDING_AGAIN, State.APPROVED),
+    (given.ATTACHED, State.APPROVED),
+    (given.RESCHEDULING, State.APPROVED),
+]
 
 
-TestScheduleMachine = ScheduleMachine.TestCase
-TestScheduleMachine.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
+@pytest.mark.parametrize(("facts", "state"), ENDED)
+def test_a_year_that_ends_leaves_what_was_approved_or_nothing(facts: list[Event], state: State) -> None:
+    after = schedule_of([*facts, given.year_ended(schedule_of(facts).round)])
+    assert (after.state, after.attached) == (state, False)
 
 
-@pytest.mark.slow
-class TestScheduleMachineAtLength(ScheduleMachine.TestCase):  # type: ignore[misc,valid-type]  # made at run time
-    """The same rules for many more lives."""
+def test_over_budget_is_a_flag_that_an_approval_or_a_new_budget_takes_away() -> None:
+    assert schedule_of(given.OVER_BUDGET).over_budget
+    assert not schedule_of([*given.OVER_BUDGET, given.came_within()]).over_budget
+    again = [*given.OVER_BUDGET, given.requested(months=amounts("70.00")), given.granted(4)]
+    assert schedule_of(again).over_budget
+    assert not schedule_of([*again, given.approved(4)]).over_budget
 
-    settings = settings(max_examples=5_000, stateful_step_count=50, deadline=None)
+
+def test_the_history_tells_each_step_and_the_amounts_where_they_changed() -> None:
+    told = [(change.version, change.text) for change in schedule_of([*given.ATTACHED, given.denied(3)]).history]
+    assert told == [
+        (1, "submitted, 1,200.00 USD in all"),
+        (2, "approved"),
+        (3, "a reschedule was requested, 1,080.00 USD in all"),
+        (4, "denied"),
+    ]
+    assert [change.amounts is not None for change in schedule_of(given.ATTACHED).history] == [True, False, True]
+    others = [*given.REJECTED, given.revised(), given.submitted(), given.withdrawn(), given.submitted()]
+    others += [given.returned(), given.submitted(), given.approved(8), given.went_over(), given.came_within()]
+    others += [given.requested(), given.granted(12), given.year_ended()]
+    assert [change.text for change in schedule_of(others).history if change.amounts is None] == [
+        "rejected",
+        "revised",
+        "withdrawn",
+        "returned to its owner",
+        "approved",
+        "over budget: the annual budget became 1,000.00",
+        "within budget again: the annual budget became 1,200.00",
+        "a reschedule was requested",
+        "granted",
+        "ended with its fiscal year",
+    ]
+
+
+def test_the_history_holds_the_last_twenty_changes() -> None:
+    back_and_forth = [given.submitted(), given.withdrawn()] * (HISTORY_KEPT_MAX // 2)
+    assert [c.version for c in schedule_of(back_and_forth).history] == list(range(1, HISTORY_KEPT_MAX + 1))
+    one_past = [*back_and_forth, given.submitted()]
+    assert [c.version for c in schedule_of(one_past).history] == list(range(2, HISTORY_KEPT_MAX + 2))
+
+
+def test_the_last_two_hundred_decisions_are_remembered() -> None:
+    decided = [
+        event
+        for n in range(DECISIONS_KEPT_MAX)
+        for event in (given.submitted(), given.rejected(3 * n + 1), given.revised())
+    ]
+    assert schedule_of(decided).decision_on(1) == "rejected"
+    one_past = schedule_of([*decided, given.submitted(), given.rejected(3 * DECISIONS_KEPT_MAX + 1)])
+    assert one_past.decision_on(1) is None
+    assert one_past.decision_on(4) == "rejected"
+    assert len(one_past.decisions) == DECISIONS_KEPT_MAX
+
+
+def test_a_fact_of_something_else_is_no_fact_of_a_schedule() -> None:
+    class Other(Fact):
+        fact_name = "other.Fact"
+
+    with pytest.raises(TypeError, match="Other is no fact of a schedule"):
+        evolve(Schedule(), Other())  # type: ignore[arg-type]  # what the types forbid
+
+
+def test_one_schedule_a_product_and_year() -> None:
+    assert str(schedule_stream(2026, CHECKOUT)) == "schedule/2026/Retail/Digital/Web/Checkout"
+
+
+def test_every_command_is_about_the_schedule_of_its_product_and_year() -> None:
+    assert {command(1).subject for command in COMMANDS.values()} == {STREAM}
+    assert all("round" in command(1).hints for command in COMMANDS.values())
+
+
+AFTER_THE_YEAR = datetime(2027, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_nothing_happens_any_more_once_the_year_is_over(name: str) -> None:
+    before = given.REQUESTED if name in ("grant", "deny") else given.REJECTED if name in ("submit", "revise") else None
+    before = before or (given.APPROVED if name == "request" else given.PENDING)
+    command = COMMANDS[name](schedule_of(before).version)
+    who = OWNER if name in SAME_FOR_ALL.split()[:4] else LEAD
+    refusal = refused(command, who, before, now=AFTER_THE_YEAR)
+    assert refusal.code == "YearEnded"
+    assert refusal.message == (
+        "The fiscal year 2026 was over by 2027-01-01: its schedules are not decided on any more."
+    )
+    last_moment = datetime(2026, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+    assert decide(command, who, before, now=last_moment).events

@@ -26,7 +26,7 @@ from temporalio.client import Client, WithStartWorkflowOperation
 from temporalio.common import WorkflowIDConflictPolicy
 
 from domain.decision import SYSTEM, Accepted, Channel, Organization, Persona
-from domain.people import GrantPersona, RegisterPerson
+from domain.people_commands import GrantPersona, RegisterPerson
 from domain.process import (
     TASK_QUEUE,
     BudgetFile,
@@ -46,6 +46,7 @@ from embedded.aws_server import AwsServer
 from embedded.postgres import Postgres
 from file_store import FileStore
 from ledger.ledger import Ledger
+from rights.cedar import CedarRights
 from tests.support.workers import own_namespace, start_worker, stop_worker, worker_environment
 from tests.workflows.stage import MONTHS, OWNER, PRODUCT, YEAR, company
 
@@ -64,7 +65,7 @@ class Case:
         self.organization = Organization()
 
     def facts(self) -> Counter[str]:
-        with Ledger(self.database_url, self.organization, pool_size=1) as ledger:
+        with Ledger(self.database_url, self.organization, rights=CedarRights(), pool_size=1) as ledger:
             return Counter(event.fact.fact_name for event in ledger.follow(0, 10_000))
 
     async def run(self, workflow: WorkflowName, request: Any, result: type[Any]) -> Any:

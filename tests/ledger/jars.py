@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 
+from domain import people, people_commands
 from domain.decision import (
     Accepted,
     Command,
@@ -26,8 +27,8 @@ from domain.decision import (
     Stream,
 )
 from domain.errors import BadInput, Contention, Refusal
-from domain.people import Person, evolve
 from ledger.ledger import Ledger, Registry
+from rights.cedar import CedarRights
 
 ANN = "ann@example.com"
 
@@ -159,20 +160,27 @@ RULES: dict[type[Command], Rule] = {
     Pour: Rule(lambda command, _: [command.subject, jar(command.into)], _pour),
     Guarded: Rule(lambda command, _: [command.subject, jar(command.guard)], _guarded),
     Stock: Rule(lambda command, _: [command.subject], _stock),
+    **people_commands.RULES,
 }
 FOLDS = {
     "jar": Fold(Jar(), evolve_jar),
-    "person": Fold(Person(), evolve),
+    "person": Fold(people.Person(), people.evolve),
+    "holders": Fold(frozenset(), people.evolve_holders),
     "refusal": Fold(None, lambda _, fact: fact),
 }
-FACTS: dict[str, type[Fact]] = {fact.fact_name: fact for fact in (Filled, Sealed, CommandRefused)}
+FACTS: dict[str, type[Fact]] = {fact.fact_name: fact for fact in (Filled, Sealed, CommandRefused, *people.FACTS)}
 JARS = Registry(FOLDS, RULES, FACTS)
 
 
 def open_ledger(database_url: str, *, pool_size: int = 4, accept_claimed_actors: bool = False) -> Ledger:
     """A ledger of jars, in which Ann is known."""
     ledger = Ledger(
-        database_url, Organization(), pool_size=pool_size, accept_claimed_actors=accept_claimed_actors, registry=JARS
+        database_url,
+        Organization(),
+        rights=CedarRights(),
+        pool_size=pool_size,
+        accept_claimed_actors=accept_claimed_actors,
+        registry=JARS,
     ).open()
     ledger.people.ensure(ANN, "Ann")
     return ledger
@@ -208,6 +216,15 @@ def scalar(database_url: str, query: str, *parameters: object) -> Any:
         row = connection.execute(query, parameters).fetchone()
         assert row is not None
         return row[0]
+
+
+def look_away(database_url: str) -> None:
+    """The planted fault: an append that finds that nothing has moved, whatever has."""
+    with sql(database_url) as connection:
+        connection.execute(
+            "CREATE OR REPLACE FUNCTION ledger_moved(ids uuid[], versions bigint[], positions bigint[], digests bytea[]) "
+            "RETURNS boolean LANGUAGE sql AS 'SELECT false'"
+        )
 
 
 def events_in(database_url: str) -> int:

@@ -17,6 +17,7 @@ from ledger import connection as limits
 from ledger import ledger as module
 from ledger.ledger import Ledger, command_hash
 from ledger.migrate import migrate
+from rights.cedar import CedarRights
 from tests.ledger.jars import JARS, events_in, fill, open_ledger, scalar, seal, sql
 from tests.ledger.proxy import Proxy
 
@@ -123,11 +124,11 @@ def test_a_server_that_accepts_and_says_nothing_is_given_up(database_url: str) -
 def test_a_wrong_address_does_not_show_the_password() -> None:
     for url in ("postgresql://allot:secret@host:port:port/db?x", "password=secret oops", "secret"):
         with pytest.raises(BadInput) as error:
-            Ledger(url, Organization(), pool_size=1)
+            Ledger(url, Organization(), rights=CedarRights(), pool_size=1)
         assert "secret" not in str(error.value)
         assert error.value.__cause__ is None
 
 
 def test_a_database_without_tables_says_how_to_set_it_up(empty_database_url: str) -> None:
     with pytest.raises(Unavailable, match="allot setup"):
-        Ledger(empty_database_url, Organization(), pool_size=1, registry=JARS).open()
+        Ledger(empty_database_url, Organization(), rights=CedarRights(), pool_size=1, registry=JARS).open()

@@ -35,7 +35,7 @@ def recorder(database_url: str) -> Iterator[LedgerRecorder]:
 
 def without_lock(connection: psycopg.Connection) -> None:
     """The planted fault: the same function, but writers do not say that they are under way."""
-    migration = Path("ledger/migrations/0001_ledger.sql").read_text()
+    migration = Path("ledger/migrations/0003_serialisable.sql").read_text()
     start = migration.index("CREATE FUNCTION ledger_append(")
     function = migration[start : migration.index("$$;", start) + 3]
     faulty = function.replace(

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from domain import registry
+from domain.actor import Authority
 from domain.decision import SYSTEM_ID, Channel, CommandRefused, Event, Fact, Origin, PersonId, Stream
 from domain.errors import UnreadableEvent
 from domain.people import Registered, person_stream
@@ -73,7 +74,8 @@ def test_what_cannot_be_read_says_so(topic: str, state: bytes, message: str) -> 
 def test_the_stored_form_is_as_documented() -> None:
     person = PersonId(UUID(int=1))
     origin = Origin(workflow_id='w"1', activity_id="3")
-    envelope = ENVELOPE._replace(origin=origin, on_behalf_of=person)
+    authority = Authority(("schedules-decide", "delegation"), "f00f", person)
+    envelope = ENVELOPE._replace(origin=origin, authority=authority)
     mapper = FactMapper(registry.FACTS)
     first, second = mapper.to_stored([Event(person_stream(person), Registered(person_id=person))] * 2, {}, envelope)
     assert (first.originator_version, second.originator_version) == (1, 2)
@@ -89,14 +91,34 @@ def test_the_stored_form_is_as_documented() -> None:
         "command": str(envelope.command_id),
         "workflow": 'w"1',
         "activity": "3",
+        "policies": ["schedules-decide", "delegation"],
+        "ruled_by": "f00f",
         "fact": {"person_id": str(person)},
     }
     read = mapper.to_recorded(Row(5, person_stream(person).id, 1, first.topic, first.state))
-    assert read.on_behalf_of == person
+    assert (read.policies, read.policy_version, read.on_behalf_of) == authority
     assert read.workflow_id == 'w"1'
     assert read.workflow_run_id == ""
     assert read.recorded_at == envelope.recorded_at
     assert read.fact == Registered(person_id=person)
+
+
+def test_an_event_stored_before_policies_were_kept_is_read_as_one_without_any() -> None:
+    stored_then = (
+        b'{"v":1,"id":"0b0c1c1e-6f0a-5c53-9f0b-1c4f2b1d7a10","stream":"person/00000000-0000-0000-0000-000000000001",'
+        b'"at":"2026-05-06T00:00:00Z","actor":"00000000-0000-0000-0000-000000000002","channel":"cli",'
+        b'"command":"00000000-0000-0000-0000-000000000003",'
+        b'"fact":{"person_id":"00000000-0000-0000-0000-000000000001"}}'
+    )
+    person = PersonId(UUID(int=1))
+    read = FactMapper(registry.FACTS).to_recorded(Row(5, person_stream(person).id, 1, "person.Registered", stored_then))
+    assert (read.policies, read.policy_version, read.on_behalf_of) == ((), "", None)
+    assert read.fact == Registered(person_id=person)
+
+
+def test_an_event_without_authority_has_no_more_in_it_than_before() -> None:
+    (event,) = MAPPER.to_stored([Event(JAR, Filled(beans=1, colour=""))], {}, ENVELOPE)
+    assert not {"policies", "ruled_by", "behalf"} & json.loads(event.state).keys()
 
 
 def test_versions_go_on_from_each_stream() -> None:

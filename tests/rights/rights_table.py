@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
 
-from domain.decision import Action, Actor, Grant, Persona, PersonId, Question, Rights
+from domain.actor import Action, Actor, Grant, Persona, PersonId, Question, Rights
 from domain.hierarchy import NodePath
 
 PAGE = Path(__file__).parents[2] / "docs" / "rights.md"

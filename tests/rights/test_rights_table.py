@@ -8,8 +8,13 @@ from pathlib import Path
 import cedarpy
 import pytest
 
-from domain.decision import Action, Persona
+from domain.actor import Action, Actor, Persona, PersonId
+from domain.decision import Context
+from domain.errors import Forbidden
+from domain.people import Person, acting, require
+from domain.people_commands import DELEGATION_DAYS_MAX, DELEGATIONS_MAX
 from rights.cedar import CedarRights, packaged_policies
+from tests.domain.specs import CHECKOUT, LEAD, NOW, ORGANIZATION, OWNER
 from tests.rights.rights_table import PAGE, actions_of, differences, rows
 
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -34,6 +39,8 @@ def test_each_policy_would_be_missed(name: str, body: str) -> None:
     assert first_difference(without, actions_of(body))
 
 
+SOME_ACTIONS = [Action.DECIDE_SCHEDULE, Action.DECIDE_RESCHEDULE, Action.CLOSE_MONTH, Action.VIEW_WORKLOAD]
+"""One of each kind; they differ wherever one of these policies is wrong."""
 WRONG = [
     ("every permit without its conditions", r"(permit [^;]+?)\nwhen \{.+?\};", r"\1;"),
     ("a delegate with the rights of an office", r"!context\.delegated && ", ""),
@@ -52,7 +59,7 @@ WRONG = [
 def test_a_wrong_policy_would_be_found(pattern: str, planted: str) -> None:
     policies, count = re.subn(pattern, planted, POLICIES, flags=re.DOTALL)
     assert count
-    assert first_difference(policies, list(Action))
+    assert first_difference(policies, SOME_ACTIONS)
 
 
 def test_a_wrong_cell_would_be_found() -> None:
@@ -63,8 +70,31 @@ def test_a_wrong_cell_would_be_found() -> None:
         rows(TEXT.replace(row, row.replace("yes", "perhaps")))
 
 
+@pytest.mark.parametrize(
+    ("by", "submitted_by"), [(OWNER, ()), (LEAD, (LEAD.person_id,))], ids=["NotGranted", "OwnSubmission"]
+)
+def test_refusals_read_as_the_page_says(by: Actor, submitted_by: tuple[PersonId, ...]) -> None:
+    context = Context(NOW, by, ORGANIZATION, {}, CedarRights())
+    with pytest.raises(Forbidden) as refused:
+        require(context, Action.DECIDE_SCHEDULE, CHECKOUT, submitted_by=submitted_by)
+    assert f"| `{refused.value.code}` | `{refused.value.message}` |" in TEXT
+
+
+def test_the_refusal_of_somebody_deactivated_reads_as_the_page_says() -> None:
+    with pytest.raises(Forbidden) as refused:
+        acting(OWNER.person_id, Person(deactivated=True))
+    assert f"| `{refused.value.code}` | `{refused.value.message}` |" in TEXT
+
+
+def test_the_page_states_the_limits_of_delegation() -> None:
+    limits = f"at most {DELEGATION_DAYS_MAX} days long, and a person may have at most {DELEGATIONS_MAX} of them"
+    assert limits in " ".join(TEXT.split())
+
+
 def test_every_policy_of_the_file_was_looked_at() -> None:
-    assert len(EACH_POLICY) == POLICIES.count("@id(") == len(re.findall(r"^(?:permit|forbid) \(", POLICIES, re.MULTILINE))
+    assert (
+        len(EACH_POLICY) == POLICIES.count("@id(") == len(re.findall(r"^(?:permit|forbid) \(", POLICIES, re.MULTILINE))
+    )
     assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", name) for name, _ in EACH_POLICY)
 
 

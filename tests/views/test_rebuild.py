@@ -16,6 +16,7 @@ import pytest
 
 from domain.errors import Contention
 from ledger.ledger import Ledger
+from rights.cedar import CedarRights
 from tests.views.given import ORGANIZATION, ListLog, append, approved, line, store_costs, submitted
 from tests.views.random_company import RandomCompany
 from views import people
@@ -33,7 +34,7 @@ CART = "Retail/Digital/Web/Cart"
 
 @pytest.fixture
 def ledger(database_url: str) -> Iterator[Ledger]:
-    with Ledger(database_url, ORGANIZATION, pool_size=4) as ledger:
+    with Ledger(database_url, ORGANIZATION, rights=CedarRights(), pool_size=4) as ledger:
         yield ledger
 
 

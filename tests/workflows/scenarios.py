@@ -15,7 +15,7 @@ from temporalio.exceptions import ApplicationError
 from activities.budget_files import BudgetFiles
 from activities.contracts import ActivityName
 from domain.decision import Accepted, Channel, Organization, Persona
-from domain.people import GrantPersona
+from domain.people_commands import GrantPersona
 from domain.process import (
     COST_QUEUE,
     ORGANIZATION_SYNC_PROCESS_ID,

@@ -21,19 +21,19 @@ from temporalio.worker.workflow_sandbox import SandboxRestrictions
 from temporalio.workflow import SandboxImportNotificationPolicy
 
 from activities.ledger_commands import LedgerCommands
-from domain.budget import BudgetRow, LoadBudget
+from activities.schedule_waiting import ScheduleWaiting
+from domain.budget import BudgetRow
+from domain.budget_load import LoadBudget
 from domain.calendar import Month
 from domain.decision import SYSTEM, Accepted, Channel, CommandRefused, Organization, Persona, RecordedEvent
 from domain.hierarchy import NodePath
-from domain.people import GrantPersona, RegisterPerson
+from domain.people_commands import GrantPersona, RegisterPerson
 from domain.process import ScheduleRound, ScheduleView, UpdateName, WorkflowName, schedule_process_id
-from domain.schedule import (
-    ApproveSchedule,
-    RejectSchedule,
-    SubmitSchedule,
-    schedule_stream,
-)
+from domain.schedule import schedule_stream
+from domain.schedule_commands import SubmitSchedule
+from domain.schedule_decisions import ApproveSchedule, RejectSchedule
 from ledger.ledger import Ledger
+from rights.cedar import CedarRights
 from workflows.budget_schedule import BudgetSchedule
 from workflows.registration import WORKFLOWS, workflow_runner
 
@@ -53,7 +53,9 @@ _queues = itertools.count(1)
 @contextmanager
 def company(database_url: str, accept_claimed_actors: bool = True) -> Iterator[Ledger]:
     """An owner, two portfolio owners, somebody without rights, and a product with USD 1,200.00 for the year."""
-    with Ledger(database_url, Organization(), pool_size=10, accept_claimed_actors=accept_claimed_actors) as ledger:
+    with Ledger(
+        database_url, Organization(), rights=CedarRights(), pool_size=10, accept_claimed_actors=accept_claimed_actors
+    ) as ledger:
         for email, persona, node in (
             (OWNER, Persona.PRODUCT_OWNER, PRODUCT),
             (LEAD, Persona.PORTFOLIO_OWNER, PRODUCT.portfolio),
@@ -221,8 +223,16 @@ async def on_stage(
     client: Client, database_url: str, *, accept_claimed_actors: bool = True, **options: Any
 ) -> AsyncIterator[Stage]:
     with company(database_url, accept_claimed_actors) as ledger:
-        commands = LedgerCommands(ledger)
-        activities = (commands.record, commands.record_refusal, commands.read_schedule, commands.register_person)
+        commands = LedgerCommands(ledger, Organization())
+        waiting = ScheduleWaiting(ledger, Organization(), client)
+        activities = (
+            commands.record,
+            commands.record_refusal,
+            commands.read_schedule,
+            commands.register_person,
+            waiting.step,
+            waiting.inform_rounds,
+        )
         async with at_work(client, activities, **options) as queue:
             yield Stage(client, ledger, queue)
 

@@ -13,7 +13,8 @@ from temporalio.exceptions import ApplicationError
 from domain.decision import Channel
 from domain.hierarchy import NodePath
 from domain.process import ScheduleView, UpdateName
-from domain.schedule import ApproveSchedule, State
+from domain.schedule import State
+from domain.schedule_decisions import ApproveSchedule
 from tests.workflows.stage import LEAD, OTHER_LEAD, OWNER, PRODUCT, STRANGER, YEAR, Stage, code_of, on_stage
 
 

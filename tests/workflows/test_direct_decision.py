@@ -12,7 +12,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 
 from domain.decision import Accepted, Channel, Command, Persona, Refused
-from domain.people import GrantPersona
+from domain.people_commands import GrantPersona
 from domain.process import (
     DirectCommand,
     RegisterPersonRequest,

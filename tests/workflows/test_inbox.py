@@ -12,7 +12,7 @@ from temporalio.common import RawValue
 
 from domain.decision import Channel
 from domain.process import ScheduleRound
-from domain.schedule import ApproveSchedule
+from domain.schedule_decisions import ApproveSchedule
 from tests.workflows.stage import PRODUCT, YEAR
 from workflows.inbox import SIGNAL_BYTES_MAX, Message, read_signal
 

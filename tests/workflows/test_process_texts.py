@@ -11,7 +11,7 @@ from domain.calendar import Month
 from domain.cost import ReportVersion
 from domain.decision import Persona
 from domain.hierarchy import NodePath
-from domain.people import GrantPersona
+from domain.people_commands import GrantPersona
 from domain.process import (
     PROCESS_ID_BYTES_MAX,
     BudgetFile,
@@ -30,11 +30,11 @@ from domain.process_texts import (
     organization_sync_summary,
     person_registration_summary,
     plain_text,
-    schedule_details,
     schedule_static_details,
     schedule_summary,
 )
 from domain.schedule import State
+from domain.schedule_texts import schedule_details
 
 LONGEST = NodePath(("é/" * 50,) * 4)
 

@@ -1,0 +1,94 @@
+"""What the process of a schedule learns from the ledger: state, amounts, and the times at which something is due."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from domain.budget import Book, BudgetLine, book_stream, line_stream
+from domain.business_days import BusinessCalendar
+from domain.calendar import Month
+from domain.decision import Organization, Persona, RecordedEvent
+from domain.hierarchy import NodePath
+from domain.money import plain
+from domain.people import Holders, holders_stream
+from domain.process import ScheduleView
+from domain.schedule import LIVING, Schedule, awaited, nobody_left, schedule_stream
+from domain.schedule_commands import year_ends_at
+from domain.waiting import REMINDERS_MAX, Reminded, Waiting, waiting_stream
+from ledger.ledger import Ledger
+
+
+def read_view(ledger: Ledger, organization: Organization, year: int, product: NodePath) -> ScheduleView:
+    """A product without a budget has a view too, so that its process can refuse what is sent to it.
+
+    The round is the ledger's: a process that finds another one than its own there is over.
+    """
+    schedule_of, line_of, book_of = schedule_stream(year, product), line_stream(year, product), book_stream(year)
+    waiting_of, holders_of = waiting_stream(schedule_of), holders_stream(Persona.PORTFOLIO_OWNER, product.portfolio)
+    states = ledger.states([schedule_of, line_of, book_of, waiting_of, holders_of])
+    schedule: Schedule = states[schedule_of]
+    line: BudgetLine = states[line_of]
+    book: Book = states[book_of]
+    waits = awaited(schedule, product)
+    view = ScheduleView(
+        fiscal_year=year,
+        product=product,
+        round=schedule.round,
+        state=schedule.state,
+        version=schedule.version,
+        annual=plain(line.annual.amount) if line.annual else "",
+        planned=plain(schedule.planned),
+        currency=line.annual.currency if line.annual else "",
+        amounts=_texts(schedule.amounts or {}),
+        awaiting=waits[0] if waits else "",
+        turn=schedule.turn,
+        over_budget=schedule.over_budget,
+        attached=schedule.attached,
+        reason=schedule.reason,
+        approved=_texts(schedule.approved or {}),
+        labels=book.labels,
+        year_ends_at=year_ends_at(year, organization),
+    )
+    if schedule.state not in LIVING:
+        return view
+    waiting: Waiting = states[waiting_of]
+    nobody = view.awaiting == Persona.PORTFOLIO_OWNER and nobody_left(schedule, states[holders_of])
+    since = next(event.recorded_at for event in ledger.read(schedule_of) if event.stream_version == schedule.turn)
+    last = _last_reminder(ledger.read(waiting_of), schedule.turn) if waiting.reminded(schedule.turn) else None
+    return view.model_copy(
+        update={"since": since, **_due(organization.business, waiting, schedule.turn, since, last, nobody)}
+    )
+
+
+def _due(
+    business: BusinessCalendar, waiting: Waiting, turn: int, since: datetime, last: datetime | None, nobody: bool
+) -> dict[str, object]:
+    """What time will do in this turn, and when."""
+    reminders, escalated = waiting.reminded(turn), waiting.escalated(turn)
+    escalate_at = since if nobody else business.after(since, business.escalation_days)
+    return {
+        "reminders": reminders,
+        "escalated": escalated,
+        "remind_at": None if reminders >= REMINDERS_MAX else _next_reminder(business, since, reminders, last),
+        "escalate_at": None if escalated else escalate_at,
+    }
+
+
+def _next_reminder(business: BusinessCalendar, since: datetime, reminders: int, last: datetime | None) -> datetime:
+    """After each so many days. Those that nobody was there to send are left out: one late reminder is enough."""
+    every = business.reminder_days
+    next_one = reminders + 1
+    if last is not None:
+        next_one = max(next_one, business.between(since, last) // every + 1)
+    return business.after(since, every * next_one)
+
+
+def _last_reminder(events: Sequence[RecordedEvent], turn: int) -> datetime | None:
+    reminders = (e.recorded_at for e in events if isinstance(e.fact, Reminded) and e.fact.turn == turn)
+    return max(reminders, default=None)
+
+
+def _texts(amounts: Mapping[Month, Decimal]) -> dict[Month, str]:
+    return {month: plain(amount) for month, amount in sorted(amounts.items())}

@@ -1,0 +1,148 @@
+"""A schedule for people: its months side by side, where it stands, whose turn it is, since when and until when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from rich.console import ConsoleRenderable
+from rich.text import Text
+
+from cli.output import Column, Styled, figures, moment, money, persona_words, place, table
+from domain.business_days import BusinessCalendar
+from domain.calendar import Month
+from domain.decision import Persona
+from domain.money import total
+from domain.people import LEVEL_OF_PERSONA
+from domain.process import TURN_OF, UpdateName
+from domain.schedule import LIVING, State
+from views.models import ScheduleDetail
+
+OVER_BUDGET = "bold red"
+CLOSED = "dim"
+SHOWS_MONTHS = frozenset({UpdateName.SUBMIT, UpdateName.REQUEST})
+"""Who submits sees what was submitted; who decides has seen it."""
+
+
+class Picture(NamedTuple):
+    """All that is shown of a schedule."""
+
+    schedule: ScheduleDetail
+    labels: tuple[str, ...]
+    """What the organization calls E1 to E4 in that year."""
+    closed: frozenset[Month]
+    business: BusinessCalendar
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When it goes to the level above, if nobody acts."""
+        if self.schedule.state not in LIVING or self.schedule.escalated:
+            return None
+        return self.business.after(self.schedule.since, self.business.escalation_days)
+
+
+def schedule_data(picture: Picture) -> dict[str, Any]:
+    more = {
+        "awaiting": awaited(picture.schedule),
+        "due_at": picture.due_at,
+        "labels": picture.labels,
+        "closed_months": sorted(picture.closed),
+    }
+    return {**dict(picture.schedule), **more}
+
+
+def answer(message: str, update: UpdateName, picture: Picture) -> list[ConsoleRenderable | str]:
+    months, *rest = schedule_tables(picture)
+    return [message, *([months] if update in SHOWS_MONTHS else []), *rest]
+
+
+def schedule_tables(picture: Picture) -> list[ConsoleRenderable | str]:
+    """The months first, then lines."""
+    schedule = picture.schedule
+    parts: list[ConsoleRenderable | str] = [_months(picture), _money(schedule)]
+    if schedule.over_budget:
+        over = money(schedule.planned - schedule.annual, schedule.currency)
+        parts.append(
+            Text(
+                f"OVER BUDGET: planned is {over} {schedule.currency} over the annual budget. The approved schedule stays "
+                "in force until a reschedule is approved.",
+                style=OVER_BUDGET,
+            )
+        )
+    if schedule.withdrawn:
+        parts.append("Withdrawn from the budget: the annual amount is what remains of it.")
+    return [*parts, _state(schedule), *_turn(picture)]
+
+
+def _months(picture: Picture) -> ConsoleRenderable | str:
+    """As submitted, approved and spent; closed months are marked, because they do not change any more."""
+    schedule, closed = picture.schedule, picture.closed
+    currency = schedule.currency
+    title = f"{place(schedule.product, picture.labels)}, fiscal year {schedule.fiscal_year}, {currency}"
+    asked = "Attached" if schedule.attached else "Submitted"
+    series = [(asked, schedule.submitted), ("Approved", schedule.approved), ("Actual", schedule.actual)]
+    shown = [(name, amounts) for name, amounts in series if amounts]
+    months = sorted({month for _, amounts in shown for month in amounts})
+    if not months:
+        return title
+    columns = (Column("Month"), *figures(*(name for name, _ in shown)), *([Column("")] if closed else []))
+
+    def row(month: Month) -> Styled:
+        cells = [str(month), *(money(amounts.get(month), currency) for _, amounts in shown)]
+        mark = ["closed" if month in closed else ""] if closed else []
+        return Styled([*cells, *mark], CLOSED if month in closed else "")
+
+    sums = ("Total", *(money(total(list(amounts.values())), currency) for _, amounts in shown), *([""] if closed else []))
+    return table(title, columns, [row(month) for month in months], sums)
+
+
+def _money(schedule: ScheduleDetail) -> str:
+    currency = schedule.currency
+    return (
+        f"Annual {money(schedule.annual, currency)}, planned {money(schedule.planned, currency)}, "
+        f"unallocated {money(schedule.unallocated, currency)}."
+    )
+
+
+def _state(schedule: ScheduleDetail) -> str:
+    if not schedule.version:
+        return f"{schedule.state}, nothing submitted yet."
+    waits = schedule.state in (State.PENDING, State.RESCHEDULE_REQUESTED)
+    by, behalf, at = (
+        (schedule.submitted_by_name, schedule.submitted_for_name, schedule.submitted_at)
+        if waits
+        else (schedule.decided_by_name, schedule.decided_for_name, schedule.decided_at)
+    )
+    said = schedule.note if schedule.state is State.PENDING else schedule.reason
+    told = f"{schedule.state}, version {schedule.version}, round {schedule.round}"
+    if by:
+        told += f", by {by}{f' in place of {behalf}' if behalf else ''}, {moment(at)}"
+    return f"{told}.{f' “{said}”' if said else ''}"
+
+
+def awaited(schedule: ScheduleDetail) -> Persona | None:
+    """Whose turn it is."""
+    over = Persona.PRODUCT_OWNER if schedule.over_budget and schedule.state is State.APPROVED else None
+    return TURN_OF.get(schedule.state, over)
+
+
+def _turn(picture: Picture) -> Iterator[str]:
+    schedule = picture.schedule
+    persona = awaited(schedule)
+    if persona is None:
+        return
+    level, node = LEVEL_OF_PERSONA[persona], schedule.product
+    label, name = picture.labels[level - 1], node.parts[level - 1]
+    since = f", since {moment(schedule.since)}" if schedule.version else ""
+    reminded = f", reminded {_times(schedule.reminders)}" if schedule.reminders else ""
+    yield f"It is the turn of the {persona_words(persona)} of {label} {name}{since}{reminded}."
+    if schedule.escalated:
+        above = "and may be decided by the level above" if persona is Persona.PORTFOLIO_OWNER else "and the level above knows"
+        yield f"Escalated: it has waited too long, {above}."
+    elif due := picture.due_at:
+        yield f"Due by {moment(due)}; then it goes to the level above, too."
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"

@@ -1,0 +1,81 @@
+"""Who is told: an audience as persons, with those to whom they have delegated and without those who have left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from psycopg import Cursor
+
+from domain.business_days import BusinessCalendar
+from domain.decision import Grant, PersonId, States, Stream
+from domain.hierarchy import NodePath
+from domain.people import OWNERS, Person, person_stream
+from domain.schedule import Schedule, schedule_stream
+from notifications.messages import Audience
+
+_HOLDERS = "SELECT person_id FROM grants WHERE persona = %s AND node = %s"
+# Only what somebody is as an owner can be delegated.
+_DELEGATES = """
+SELECT DISTINCT person_id FROM delegations
+WHERE delegated_by = ANY(%s) AND %s BETWEEN first_day AND last_day"""
+
+
+class Folded(Protocol):
+    """What is needed of the ledger."""
+
+    def states(self, streams: Iterable[Stream]) -> States: ...
+
+
+class Company:
+    """The people at one moment of the views; what was looked up once is remembered."""
+
+    def __init__(self, cursor: Cursor[Any], ledger: Folded, business: BusinessCalendar, now: datetime) -> None:
+        self._cursor, self._ledger, self._day = cursor, ledger, business.day_of(now)
+        self._holding: dict[Grant, frozenset[PersonId]] = {}
+        self._submitting: dict[tuple[int, NodePath], frozenset[PersonId]] = {}
+        self._active: dict[PersonId, bool] = {}
+
+    def members(self, audience: Audience, actor: PersonId) -> list[PersonId]:
+        """In a fixed order, each once; never whoever did it."""
+        told = set(audience.people)
+        for grant in audience.holders:
+            told |= self._holders(grant)
+        if audience.schedule and (audience.submitters_too or audience.not_submitters):
+            submitters = self._submitters(*audience.schedule)
+            told = told | submitters if audience.submitters_too else told - submitters
+        return sorted(person for person in told - {actor} if self.is_active(person))
+
+    def is_active(self, person_id: PersonId) -> bool:
+        if person_id not in self._active:
+            self._active[person_id] = is_active(self._ledger, person_id)
+        return self._active[person_id]
+
+    def _holders(self, grant: Grant) -> frozenset[PersonId]:
+        if grant not in self._holding:
+            holders = self._persons(_HOLDERS, [grant.persona.value, str(grant.node)])
+            if holders and grant.persona in OWNERS:
+                holders |= self._persons(_DELEGATES, [list(holders), self._day])
+            self._holding[grant] = holders
+        return self._holding[grant]
+
+    def _submitters(self, fiscal_year: int, product: NodePath) -> frozenset[PersonId]:
+        """As the ledger knows them now: an event of the past does not name them."""
+        if (fiscal_year, product) not in self._submitting:
+            stream = schedule_stream(fiscal_year, product)
+            schedule: Schedule = self._ledger.states([stream])[stream]
+            self._submitting[fiscal_year, product] = schedule.submitters
+        return self._submitting[fiscal_year, product]
+
+    def _persons(self, query: str, parameters: list[Any]) -> frozenset[PersonId]:
+        rows: list[tuple[UUID]] = self._cursor.execute(query.encode(), parameters).fetchall()
+        return frozenset(PersonId(person_id) for (person_id,) in rows)
+
+
+def is_active(ledger: Folded, person_id: PersonId) -> bool:
+    """Whether somebody is known here and has not been deactivated."""
+    stream = person_stream(person_id)
+    person: Person = ledger.states([stream])[stream]
+    return person.registered and not person.deactivated

@@ -1,0 +1,88 @@
+"""What a run of BudgetSchedule starts with, and what time does to its round: pure, so that it can be tested as such."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Literal, NamedTuple
+
+from pydantic import AwareDatetime
+
+from activities.contracts import WaitingStep
+from domain.calendar import FISCAL_YEAR_MIN
+from domain.hierarchy import NodePath
+from domain.process import ScheduleRound, ScheduleView
+from domain.schedule import LIVING, State
+from workflows.inbox import Message
+
+PAUSE_FIRST = timedelta(minutes=1)
+"""After a step of time that recorded nothing: the clocks differ, or somebody was faster. It doubles."""
+PAUSE_MAX = timedelta(hours=6)
+PAUSE_DOUBLINGS_MAX = 10
+
+
+class ScheduleRun(ScheduleRound):
+    """What a run starts with: a round and, after continue-as-new, what the run before it leaves behind."""
+
+    refusals: int = 0
+    last_refusals: tuple[str, ...] = ()
+    since: AwareDatetime | None = None
+    inbox: tuple[Message, ...] = ()
+
+
+NOTHING = ScheduleRun(fiscal_year=FISCAL_YEAR_MIN, product=NodePath.ROOT)
+"""Stands in for the input that a process started by hand may lack, until run() ends it."""
+
+
+def unknown(addressee: ScheduleRound) -> ScheduleView:
+    """Before the ledger has been asked."""
+    return ScheduleView(
+        fiscal_year=addressee.fiscal_year, product=addressee.product, round=addressee.round, state=State.DRAFT
+    )
+
+
+def is_open(view: ScheduleView, round_: int) -> bool:
+    """Whether somebody has to act in this round. The schedule may have gone on to another one."""
+    return view.round == round_ and view.state in LIVING
+
+
+class Due(NamedTuple):
+    """What time does next, and when."""
+
+    at: datetime
+    step: Literal["end_year", "escalate", "remind"]
+    turn: int
+    count: int
+
+    def request(self, addressee: ScheduleRound) -> WaitingStep:
+        return WaitingStep(
+            fiscal_year=addressee.fiscal_year,
+            product=addressee.product,
+            step=self.step,
+            turn=self.turn,
+            count=self.count,
+        )
+
+
+def next_due(view: ScheduleView, idle: int, not_before: datetime | None) -> Due | None:
+    """The earliest step; of several at once the one that makes the others needless. None in views without times, as
+    versions before this one recorded them, so that their histories replay.
+
+    `idle` steps have recorded nothing since something happened; none is tried again before `not_before`.
+    """
+    steps = [
+        Due(at, step, view.turn, count)
+        for at, step, count in (
+            (view.year_ends_at, "end_year", idle),
+            (view.escalate_at, "escalate", idle),
+            (view.remind_at, "remind", view.reminders + 1),
+        )
+        if at is not None
+    ]
+    if not steps:
+        return None
+    first = min(steps, key=lambda due: due.at)  # min keeps the order above where times are equal
+    return first if not_before is None else first._replace(at=max(first.at, not_before))
+
+
+def pause_after(idle: int) -> timedelta:
+    return min(PAUSE_FIRST * 2 ** min(idle, PAUSE_DOUBLINGS_MAX), PAUSE_MAX)

@@ -1,0 +1,32 @@
+"""Processes that are there as long as they are configured. Each worker sees to it, at its start, that they run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from temporalio.client import Client
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.service import RPCError
+
+from domain.errors import Unavailable
+from domain.process import TASK_QUEUE, NotificationChannel, WorkflowName, notifications_process_id
+
+
+async def ensure_notifications(client: Client, channels: Iterable[str], task_queue: str = TASK_QUEUE) -> int:
+    """Starts what does not run yet; how many channels there are. Raises Unavailable."""
+    count = 0
+    for channel in channels:
+        try:
+            await client.start_workflow(
+                WorkflowName.NOTIFICATIONS,
+                NotificationChannel(channel=channel),
+                id=notifications_process_id(channel),
+                task_queue=task_queue,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                static_summary=f"Tell people of events through the channel {channel}",
+            )
+        except RPCError as error:
+            raise Unavailable(f"Temporal could not start the notifications of {channel} ({error.message}).") from None
+        count += 1
+    return count
