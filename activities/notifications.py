@@ -19,12 +19,11 @@ from activities.heartbeats import beating
 from activities.ledger_commands import reported
 from domain.business_days import BusinessCalendar
 from domain.process import NotificationChannel
-from ledger.connection import Connections
 from ledger.ledger import Ledger
 from notifications.collect import Collector
 from notifications.config import ChannelConfig
 from notifications.delivery import NOTHING_SENT, Delivery, Sent
-from notifications.outbox import Outbox
+from notifications.outbox import Outbox, opened
 from notifications.senders import Sender, sender_of
 from views.database import Database
 
@@ -122,18 +121,13 @@ def _for_a_while() -> Callable[[], bool]:
 @contextmanager
 def notifying(
     channels: Mapping[str, ChannelConfig], ledger: Ledger, database_url: str, business: BusinessCalendar, ui_url: str
-) -> Iterator[Notifying]:
-    """With connections of its own. Raises BadInput for a channel that cannot be."""
+) -> Iterator[Notifying | None]:
+    """With connections of its own; None where no channel is configured. Raises BadInput for one that cannot be."""
+    if not channels:
+        yield None
+        return
     senders = {name: sender_of(name, config) for name, config in channels.items()}
-    connections, views = Connections(database_url, POOL_SIZE), Database(database_url, POOL_SIZE)
-    connections.open()
-    try:
-        views.open()
-        try:
-            outbox = Outbox(connections)
-            collector = Collector(ledger, views, outbox, business, ui_url)
-            yield Notifying(channels, senders, collector, outbox, ledger)
-        finally:
-            views.close()
-    finally:
-        connections.close()
+    views = Database(database_url, POOL_SIZE)
+    with opened(database_url, POOL_SIZE) as outbox, views:
+        collector = Collector(ledger, views, outbox, business, ui_url)
+        yield Notifying(channels, senders, collector, outbox, ledger)

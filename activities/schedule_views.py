@@ -12,7 +12,7 @@ from domain.calendar import Month
 from domain.decision import Organization, Persona, RecordedEvent
 from domain.hierarchy import NodePath
 from domain.money import plain
-from domain.people import Holders, holders_stream
+from domain.people import holders_stream
 from domain.process import ScheduleView
 from domain.schedule import LIVING, Schedule, awaited, nobody_left, schedule_stream
 from domain.schedule_commands import year_ends_at

@@ -59,7 +59,7 @@ class ScheduleWaiting:
         with reported():
             products, moved = await asyncio.to_thread(_touched, self._ledger, request)
         informed = 0
-        for number, chunk in enumerate(batched(sorted(products, key=str), SCHEDULES_AT_ONCE, strict=False)):
+        for number, chunk in enumerate(batched(sorted(products, key=str), SCHEDULES_AT_ONCE)):
             activity.heartbeat(Progress(step="informing", done=number * SCHEDULES_AT_ONCE, whole=len(products)))
             with reported():
                 rounds = await asyncio.to_thread(self._open_rounds, request.fiscal_year, chunk, moved)
@@ -79,7 +79,7 @@ class ScheduleWaiting:
 
     async def _tell(self, process_ids: Sequence[str]) -> int:
         told = 0
-        for some in batched(process_ids, SIGNALS_AT_ONCE, strict=False):
+        for some in batched(process_ids, SIGNALS_AT_ONCE):
             told += sum(await asyncio.gather(*map(self._signal, some)))
             activity.heartbeat(Progress(step="informing"))
         return told

@@ -63,7 +63,7 @@ async def _measure(database_url: str, address: str) -> list[Row]:
         projecting(Projector(ledger, database_url, organization)),
         Views(database_url) as views,
     ):
-        commands = LedgerCommands(ledger, Organization())
+        commands = LedgerCommands(ledger, organization)
 
         def visible(accepted: Accepted) -> None:
             views.wait_for(accepted.position, 30)

@@ -109,4 +109,3 @@ def _share(text: str) -> Share:
         return Share(product=product_path(product), percent=exact(percent.strip().removesuffix("%").strip()))
     except ValueError as error:
         raise BadInput(f"{text!r}: {error}.") from None
-

@@ -18,11 +18,10 @@ FILE_BYTES_MAX = 65_536
 
 Even = Annotated[bool, typer.Option("--even", help="Spread the annual budget evenly, to the last cent.")]
 Listed = Annotated[
-    str | None, typer.Option("--amounts", metavar="A,B,…", help="Twelve amounts, from the fiscal year's first month on.")
+    str | None,
+    typer.Option("--amounts", metavar="A,B,…", help="Twelve amounts, from the fiscal year's first month on."),
 ]
-InFile = Annotated[
-    Path | None, typer.Option("--file", help="CSV file with two columns: month (YYYY-MM) and amount.")
-]
+InFile = Annotated[Path | None, typer.Option("--file", help="CSV file with two columns: month (YYYY-MM) and amount.")]
 
 
 def evenly(annual: Money, months: tuple[Month, ...], fixed: dict[Month, Decimal]) -> dict[Month, Decimal]:

@@ -11,6 +11,7 @@ from cli import (
     cost,
     installation,
     month,
+    notify,
     organization,
     person,
     rollup,
@@ -43,4 +44,5 @@ app.add_typer(cost.app, name="cost")
 app.command("rollup")(rollup.rollup)
 app.command("tasks")(tasks.tasks)
 app.command("audit")(audit.audit)
+app.add_typer(notify.app, name="notify")
 app.add_typer(view.app, name="view")

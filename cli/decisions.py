@@ -17,7 +17,8 @@ from domain.errors import AllotError, NotFound, Unavailable
 from domain.hierarchy import NodePath
 from domain.process import RegisterPersonRequest
 from domain.registry import AnyCommand
-from domain.schedule import ScheduleCommand
+from domain.schedule_commands import ScheduleCommand
+from views.models import PersonDetail
 from views.queries import Views
 
 VIEWS_WITHIN_S = 10.0
@@ -89,15 +90,25 @@ def with_suggestions(views: Views, command: AnyCommand, error: AllotError) -> Al
             return type(error)(error.message + next(filter(None, found), ""), code=error.code)
         case "UnknownAccount":
             wanted = [command.account_id] if isinstance(command, AllocateAccount) else []
-            known = [account.account_id for account in views.accounts()]
+            known = list(views.known_accounts())
         case "UnknownPerson":
-            wanted, known = [command.actor, *command.people()], [person.email for person in views.people()]
+            wanted, known = [command.actor, *command.people()], list(views.known_people())
         case _:
             return error
     there = {name.lower() for name in known}
     unknown = [name for name in wanted if name.lower() not in there]
     named = f" Not known: {', '.join(unknown)}." if unknown else ""
     return type(error)(error.message + named + suggestion(unknown, known), code=error.code)
+
+
+def known_person(views: Views, email: str) -> PersonDetail:
+    """Raises NotFound, with similar addresses, for somebody who is not in the directory."""
+    if (person := views.person(email)) is None:
+        known = views.known_people()
+        raise NotFound(
+            f"Nobody with the address {email} is known here.{suggestion([email], list(known))}", code="UnknownPerson"
+        )
+    return person
 
 
 def _products(command: AnyCommand) -> list[NodePath]:

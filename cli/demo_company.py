@@ -32,7 +32,18 @@ class Decided(Model):
     note: str = ""
     reason: str = ""
     better_amounts: str = ""
-    """What the owner might submit after a rejection."""
+    """What the owner submits after the rejection."""
+    fitting_amounts: str = ""
+    """What fits once the budget has been lowered."""
+
+
+class Delegation(Model):
+    """Somebody lets somebody else decide in their place."""
+
+    by: str
+    to: str
+    days: int
+    note: str
 
 
 class Allocated(Model):
@@ -56,6 +67,8 @@ class Company(Model):
     fiscal_year: int
     currency: str
     budget_file: str
+    change_file: str
+    """A change to the budget, which puts a product over it."""
     accounts_joined: datetime
     billing_periods: tuple[str, ...]
     source_bucket: str
@@ -67,6 +80,8 @@ class Company(Model):
     people: tuple[Person, ...]
     approved: Decided
     rejected: Decided
+    delegation: Delegation
+    rescheduled: Decided
     management_account: Allocated
     accounts: tuple[DemoAccount, ...]
 
@@ -77,6 +92,10 @@ class Company(Model):
     @property
     def budget_path(self) -> Path:
         return DIRECTORY / self.budget_file
+
+    @property
+    def change_path(self) -> Path:
+        return DIRECTORY / self.change_file
 
     @property
     def admin(self) -> Person:

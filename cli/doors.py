@@ -49,7 +49,7 @@ from domain.process_texts import (
     schedule_summary,
 )
 from domain.registry import AnyCommand
-from domain.schedule import ScheduleCommand
+from domain.schedule_commands import ScheduleCommand
 from temporal_connection import connect, rest, unavailable
 
 CONNECT_WITHIN_S = 4.0

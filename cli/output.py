@@ -10,7 +10,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from typing import Any, NamedTuple
@@ -130,6 +130,15 @@ def money(amount: Decimal | None, currency: str) -> str:
 
 def moment(when: datetime | None) -> str:
     return when.strftime(TIME_FORMAT) if when else ""
+
+
+def age(passed: timedelta) -> str:
+    """In the largest unit that says something: 3 d, 5 h, 12 min, 40 s."""
+    seconds = max(0, round(passed.total_seconds()))
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
 
 
 def persona_words(persona: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -30,7 +30,7 @@ def import_people(
     Somebody may have several lines, one for each grant; a line without a persona only adds them.
     """
     result = _import(session, file)
-    data = {
+    data: dict[str, Any] = {
         "command_id": session.command_id,
         "status": result.status,
         "message": result.message,
@@ -51,9 +51,7 @@ def import_people(
 
 def _import(session: Session, file: Path) -> PeopleImportResult:
     content = _bytes_of(file)
-    request = PeopleFile(
-        **session.shared(), content_hash=hashlib.sha256(content).hexdigest(), file_name=file.name
-    )
+    request = PeopleFile(**session.shared(), content_hash=hashlib.sha256(content).hexdigest(), file_name=file.name)
     with session.views() as views, progress_shown() as step:
         views.position()  # says at once where PostgreSQL is down
         step("Uploading the file", 0, 0)

@@ -73,9 +73,7 @@ def withdraw(session: Session, email: options.EmailArgument, grants: Grants, rea
     withdrawn = []
     for persona, node in [grant_of(text) for text in grants]:
         own = _one_of_many(session, persona, node)
-        command = WithdrawGrant(
-            **own.shared(), person=email, persona=persona, node=node, reason=reason
-        )
+        command = WithdrawGrant(**own.shared(), person=email, persona=persona, node=node, reason=reason)
         withdrawn.append(carry_out(own, command))
     _show_each(session, email, withdrawn)
 

@@ -28,7 +28,7 @@ class Report(NamedTuple):
     """What a process has found wrong with a file."""
 
     file_name: str
-    count: int
+    problems: int
     """All of them."""
     name: str
     """Of the list in the file store, which holds the first of them."""
@@ -46,14 +46,14 @@ def show_problems(session: Session, report: Report, data: Mapping[str, Any]) -> 
     """On stdout for a machine, else the first of them on stderr as a table."""
     problems = _problems(session, report)
     if session.as_json:
-        show({**data, "problems_total": report.count, "problems": problems}, True, list)
+        show({**data, "problems_total": report.problems, "problems": problems}, True, list)
         return
     screen = console(stderr=True)
-    title = f"{report.file_name}: {report.count:,} problem{'s' * (report.count != 1)}; {report.nothing_done}"
+    title = f"{report.file_name}: {report.problems:,} problem{'s' * (report.problems != 1)}; {report.nothing_done}"
     print_whole(screen, table(title, _COLUMNS, _rows(problems)))
-    if report.count > PROBLEMS_SHOWN_MAX:
+    if report.problems > PROBLEMS_SHOWN_MAX:
         screen.print(
-            f"These are the first {min(len(problems), PROBLEMS_SHOWN_MAX)} of {report.count:,}. --json prints the "
+            f"These are the first {min(len(problems), PROBLEMS_SHOWN_MAX)} of {report.problems:,}. --json prints the "
             f"first {len(problems):,}; they are kept as {report.name} in the file store."
         )
 
@@ -68,7 +68,7 @@ def _problems(session: Session, report: Report) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = json.loads(file_store(session).get(report.name))
     except (AllotError, OSError, ValueError) as error:
         raise Unavailable(
-            f"The file has {report.count:,} problems, but their list {report.name} cannot be read from the file "
+            f"The file has {report.problems:,} problems, but their list {report.name} cannot be read from the file "
             f"store {session.settings.file_store} ({error}): this command and the worker must use the same one."
         ) from None
     return found

@@ -12,7 +12,7 @@ from rich.console import ConsoleRenderable
 from rich.text import Text
 
 from cli import options
-from cli.output import Column, Styled, WholeTable, figures, money, safe, show, table
+from cli.output import Column, Styled, WholeTable, figures, money, place, safe, show, table
 from cli.session import Session, node_path
 from domain.errors import DamagedReport, NotFound
 from domain.hierarchy import PRODUCT_LEVEL, NodePath
@@ -23,6 +23,7 @@ from views.models import RollupReport, RollupRow
 BUSINESS_UNIT = "bold"
 ROWS_SHOWN_MAX = 2_000
 """Rows of a tree that somebody may still want to read; --json has them all."""
+OVER_BUDGET = "red"
 NOT_APPROVED = "dim"
 """Only approved schedules count; the rest is grey."""
 
@@ -91,7 +92,7 @@ def _deepest_that_fits(rows: Sequence[RollupRow]) -> Sequence[RollupRow]:
 
 
 def _tree(report: RollupReport, rows: Sequence[RollupRow]) -> WholeTable:
-    where = "" if report.node == NodePath.ROOT else f" of {report.node}"
+    where = "" if report.node == NodePath.ROOT else f", {place(report.node, report.labels)}"
     title = f"Fiscal year {report.fiscal_year}{where}, {report.currency}: {' › '.join(report.labels)}"
     columns = (
         Column("", fold=True),
@@ -104,8 +105,14 @@ def _tree(report: RollupReport, rows: Sequence[RollupRow]) -> WholeTable:
 
 def _tree_row(row: RollupRow, top: int, currency: str) -> Styled:
     name = Text("  " * (row.level - top) + safe("All" if row.level == 0 else row.name))
-    style = BUSINESS_UNIT if row.level <= 1 else NOT_APPROVED if row.state and row.state is not State.APPROVED else ""
+    style = BUSINESS_UNIT if row.level <= 1 else NOT_APPROVED if row.state and not _in_force(row) else ""
+    if row.over_budget:
+        style = OVER_BUDGET
     return Styled([name, *_figures(row, currency), _state(row)], style)
+
+
+def _in_force(row: RollupRow) -> bool:
+    return row.state is State.APPROVED or bool(row.planned)
 
 
 def _figures(row: RollupRow, currency: str) -> list[str]:
@@ -113,8 +120,10 @@ def _figures(row: RollupRow, currency: str) -> list[str]:
 
 
 def _state(row: RollupRow) -> str:
+    if row.withdrawn:
+        return "withdrawn"
     if row.state is not None:
-        return row.state
+        return f"{row.state}, OVER BUDGET" if row.over_budget else row.state
     return f"{row.approved:,} of {row.products:,}" if row.products else ""
 
 

@@ -26,7 +26,6 @@ from domain.schedule import State
 from domain.schedule_commands import (
     RequestReschedule,
     ReviseSchedule,
-    ScheduleCommand,
     SubmitSchedule,
     WithdrawSchedule,
 )
@@ -43,6 +42,16 @@ from views.queries import Views
 app = typer.Typer(no_args_is_help=True, help="Spread a product's annual budget over months, and decide on it.")
 
 Version = Annotated[int | None, typer.Option(min=1, help="The version you saw; default: the one shown now.")]
+type AnyScheduleCommand = (
+    SubmitSchedule
+    | WithdrawSchedule
+    | ReviseSchedule
+    | RequestReschedule
+    | ApproveSchedule
+    | RejectSchedule
+    | GrantReschedule
+    | DenyReschedule
+)
 DECIDABLE = frozenset({State.PENDING, State.RESCHEDULE_REQUESTED})
 
 
@@ -185,18 +194,20 @@ def _spread(
 def _decide_on(
     session: Session,
     update: UpdateName,
-    kind: type[ScheduleDecision],
+    kind: type[ApproveSchedule | RejectSchedule | GrantReschedule | DenyReschedule],
     about: dict[str, Any],
     version: int | None,
     **said: str,
 ) -> None:
     if version is None:
-        probe = kind.model_validate({**about, **said, "version": 1})  # what is wrong with it is said before anything else
+        probe = kind.model_validate(
+            {**about, **said, "version": 1}
+        )  # what is wrong with it is said before anything else
         version = _shown_version(session, update, probe)
     _decide(session, update, kind.model_validate({**about, **said, "version": version}))
 
 
-def _decide(session: Session, update: UpdateName, command: ScheduleCommand) -> None:
+def _decide(session: Session, update: UpdateName, command: AnyScheduleCommand) -> None:
     with session.views() as views:
         _found(views, command.product, command.fiscal_year)
         begins = update is UpdateName.REQUEST

@@ -65,8 +65,8 @@ def schedule_tables(picture: Picture) -> list[ConsoleRenderable | str]:
         over = money(schedule.planned - schedule.annual, schedule.currency)
         parts.append(
             Text(
-                f"OVER BUDGET: planned is {over} {schedule.currency} over the annual budget. The approved schedule stays "
-                "in force until a reschedule is approved.",
+                f"OVER BUDGET: planned is {over} {schedule.currency} over the annual budget. "
+                "The approved schedule stays in force until a reschedule is approved.",
                 style=OVER_BUDGET,
             )
         )
@@ -93,7 +93,11 @@ def _months(picture: Picture) -> ConsoleRenderable | str:
         mark = ["closed" if month in closed else ""] if closed else []
         return Styled([*cells, *mark], CLOSED if month in closed else "")
 
-    sums = ("Total", *(money(total(list(amounts.values())), currency) for _, amounts in shown), *([""] if closed else []))
+    sums = (
+        "Total",
+        *(money(total(list(amounts.values())), currency) for _, amounts in shown),
+        *([""] if closed else []),
+    )
     return table(title, columns, [row(month) for month in months], sums)
 
 
@@ -138,7 +142,11 @@ def _turn(picture: Picture) -> Iterator[str]:
     reminded = f", reminded {_times(schedule.reminders)}" if schedule.reminders else ""
     yield f"It is the turn of the {persona_words(persona)} of {label} {name}{since}{reminded}."
     if schedule.escalated:
-        above = "and may be decided by the level above" if persona is Persona.PORTFOLIO_OWNER else "and the level above knows"
+        above = (
+            "and may be decided by the level above"
+            if persona is Persona.PORTFOLIO_OWNER
+            else "and the level above knows"
+        )
         yield f"Escalated: it has waited too long, {above}."
     elif due := picture.due_at:
         yield f"Due by {moment(due)}; then it goes to the level above, too."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from rich.console import ConsoleRenderable
@@ -17,10 +17,10 @@ from cli.session import Session
 from domain.business_days import BusinessCalendar
 from domain.decision import Persona
 from domain.errors import BadInput
-from domain.money import figure
-from views.models import ScheduleDetail, TaskDetail, Why
+from domain.hierarchy import NodePath
+from views.models import PersonDetail, ScheduleDetail, TaskDetail, Why
 from views.queries import TASKS_MAX, Views
-from views.tasks import DECISIONS, TaskKind
+from views.tasks import TaskKind
 
 WORDS = {
     TaskKind.SUBMIT_SCHEDULE: "Submit the schedule",
@@ -46,6 +46,21 @@ COLUMNS = (
 All = Annotated[bool, typer.Option("--all", help="What waits for everybody, instead of for one person.")]
 
 
+class Doer(NamedTuple):
+    """Whose command line the commands are written for."""
+
+    email: str = "EMAIL"
+    is_admin: bool = False
+    """Whether they may grant others something."""
+
+    @classmethod
+    def of(cls, person: PersonDetail) -> Doer:
+        return cls(person.email, any(grant.persona is Persona.FINANCIAL_ADMIN for grant in person.grants))
+
+
+ANYBODY = Doer()
+
+
 def tasks(actor: options.As = None, everybody: All = False, as_json: options.Json = False) -> None:
     """List what waits for the person named by --as, oldest first: what to do, since when, until when, and why."""
     session = Session.open(as_json, actor)
@@ -57,23 +72,24 @@ def tasks(actor: options.As = None, everybody: All = False, as_json: options.Jso
         found = views.tasks(person.person_id if person else None, session.today())
         details = {} if as_json else _details(views, found[:COMMANDS_SHOWN_MAX])
     business, now = session.organization.business, datetime.now(UTC)
-    data = {"person": email, "tasks": [task_data(task, business, now, email) for task in found]}
+    doer = Doer.of(person) if person else ANYBODY
+    data = {"person": email, "tasks": [task_data(task, business, now, doer) for task in found]}
     if not found:
         show(data, as_json, lambda: [f"Nothing waits{f' for {email}' if email else ''}."])
         return
     whose = f" of {person.name or email}" if person else ""
     title = f"Tasks{whose}" + (f", the oldest {TASKS_MAX:,}" if len(found) == TASKS_MAX else "")
-    show(data, as_json, lambda: _shown(title, found, details, business, now, email))
+    show(data, as_json, lambda: _shown(title, found, details, business, now, doer))
 
 
-def task_data(task: TaskDetail, business: BusinessCalendar, now: datetime, email: str | None) -> dict[str, Any]:
+def task_data(task: TaskDetail, business: BusinessCalendar, now: datetime, doer: Doer) -> dict[str, Any]:
     due = task.due_at(business)
     return {
         **dict(task),
         "age_business_days": task.age_days(business, now),
         "due_at": due,
         "overdue": due is not None and due <= now,
-        "command": command_for(task, email),
+        "command": command_for(task, doer),
     }
 
 
@@ -87,15 +103,15 @@ def _shown(
     details: dict[int, str],
     business: BusinessCalendar,
     now: datetime,
-    email: str | None,
+    doer: Doer,
 ) -> Iterable[ConsoleRenderable | str]:
     rows = [_row(n, task, details.get(n, task.detail), business, now) for n, task in enumerate(found, start=1)]
     yield table(title, COLUMNS, rows)
-    if email is None:
+    if doer is ANYBODY:
         return
     yield "\nTo do them, or see more with `allot schedule show`:"
     for number, task in enumerate(found[:COMMANDS_SHOWN_MAX], start=1):
-        yield f"{number:>3}  {command_for(task, email)}"
+        yield f"{number:>3}  {command_for(task, doer)}"
     if len(found) > COMMANDS_SHOWN_MAX:
         yield f"     … and {len(found) - COMMANDS_SHOWN_MAX:,} more; --json has all commands."
 
@@ -124,7 +140,7 @@ def why(task: TaskDetail) -> str:
             words = f"stand-in: the {owner} has not acted" if _may_act(task) else f"to know: the {owner} has not acted"
         case Why.NOBODY_LEFT:
             words = f"no {owner} is left"
-        case Why.OWNER:
+        case _:
             words = f"{owner}{', escalated' if task.escalated else ''}"
     return f"{words}, in place of {task.on_behalf_of_name}" if task.on_behalf_of else words
 
@@ -134,13 +150,13 @@ def _may_act(task: TaskDetail) -> bool:
     return task.why is Why.OWNER or task.persona is not Persona.PRODUCT_OWNER
 
 
-def command_for(task: TaskDetail, email: str | None) -> str:
+def command_for(task: TaskDetail, doer: Doer) -> str:
     """What to copy; what stands in capitals is to be filled in."""
-    who = ["--as", email or "EMAIL"]
+    who = ["--as", doer.email]
     product = [task.subject, "--year", str(task.fiscal_year)]
     seen = ["--version", str(task.version)]
     if not _may_act(task):
-        if task.why is Why.NOBODY_LEFT:
+        if task.why is Why.NOBODY_LEFT and doer.is_admin:
             return shlex.join(["allot", "person", "grant", "SOMEBODY", f"product_owner:{task.subject}", *who])
         return shlex.join(["allot", "schedule", "show", *product])
     match TaskKind(task.kind):
@@ -152,17 +168,25 @@ def command_for(task: TaskDetail, email: str | None) -> str:
             words = ["schedule", "submit", *product, "--amounts", "A,B,…", *who]
         case TaskKind.RESCHEDULE:
             words = ["schedule", "request", *product, "--reason", "WHY", "--amounts", "A,B,…", *who]
-        case TaskKind.ALLOCATE_ACCOUNT:
+        case _:
             words = ["account", "allocate", task.subject, "PRODUCT=100", "--type", "TYPE", *who]
     return shlex.join(["allot", *words])
 
 
 def _details(views: Views, found: Sequence[TaskDetail]) -> dict[int, str]:
-    """With the amounts that are asked for, by the number of the row."""
+    """With the amounts that it is about, by the number of the row."""
     details = {}
     for number, task in enumerate(found, start=1):
-        if task.kind in DECISIONS or task.kind == TaskKind.SUBMIT_SCHEDULE:
-            schedule = views.schedule(task.fiscal_year, task.node if _is_product(task) else _product(task))
-            if schedule:
-                details[number] = " ".join(filter(None, [_amounts(task, schedule), task.detail]))
+        schedule = views.schedule(task.fiscal_year, NodePath.parse(task.subject)) if task.fiscal_year else None
+        if schedule:
+            details[number] = " ".join(filter(None, [_amounts(task, schedule), f"“{task.detail}”" * bool(task.detail)]))
     return details
+
+
+def _amounts(task: TaskDetail, schedule: ScheduleDetail) -> str:
+    annual = f"{money(schedule.annual, schedule.currency)} {schedule.currency}"
+    if task.kind == TaskKind.RESCHEDULE:
+        return ""  # its detail names both amounts
+    if task.kind == TaskKind.APPROVE_SCHEDULE or schedule.attached:
+        return f"{money(schedule.submitted_total, schedule.currency)} of {annual}."
+    return f"Annual budget {annual}."

@@ -50,6 +50,8 @@ class BudgetLoaded(Fact):
     """Products that the year did not have before; None in an old fact, where all of them were."""
     changed: int = 0
     withdrawn: int = 0
+    year_total: Amount | None = None
+    """Of all products of the year after the load; None in an old fact, where the file had all of them."""
 
 
 class AnnualApproved(Fact):
@@ -91,6 +93,8 @@ class Book:
     """Content hashes, in order."""
     products: int = 0
     """Different products that the year has ever had; withdrawn ones stay among them."""
+    total: Decimal = Decimal(0)
+    """Of their annual budgets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +112,8 @@ class BudgetLine:
 
 def evolve_book(book: Book, fact: BudgetLoaded) -> Book:
     added = fact.products if fact.added is None else fact.added
-    return Book(fact.labels, (*book.loaded, fact.content_hash), book.products + added)
+    year_total = fact.total if fact.year_total is None else fact.year_total
+    return Book(fact.labels, (*book.loaded, fact.content_hash), book.products + added, year_total)
 
 
 def evolve_line(line: BudgetLine, fact: AnnualApproved | ProductWithdrawn) -> BudgetLine:

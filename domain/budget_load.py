@@ -6,8 +6,9 @@ changes, are recorded in one transaction or not at all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
@@ -24,6 +25,8 @@ from domain.budget import (
     book_stream,
     line_stream,
 )
+from domain.budget_file_header import CODE, ESTIMATED, MONTHS, OWNER
+from domain.calendar import Month
 from domain.closing import ClosedMonths, closing_stream
 from domain.decision import (
     Action,
@@ -32,13 +35,15 @@ from domain.decision import (
     Context,
     Decision,
     Event,
+    Organization,
+    PersonId,
     Rule,
     States,
     Stream,
 )
 from domain.errors import Contention, Refusal
 from domain.hierarchy import NodePath
-from domain.money import Money, figure, total
+from domain.money import EXACT, Money, figure, total
 from domain.people import require
 from domain.schedule import (
     CameWithinBudget,
@@ -73,6 +78,8 @@ class LoadBudget(Command):
     effective_on: date
     labels: tuple[str, str, str, str]
     rows: Annotated[tuple[BudgetRow, ...], Field(max_length=ROWS_MAX)]
+    absent: tuple[str, ...] = ()
+    """Columns that the file does not have (`domain.budget_file_header`): a change leaves alone what they would say."""
     known: tuple[NodePath, ...] = ()
     """For an override: all products that the year is known to have. The decision counts whether none is missing."""
 
@@ -103,6 +110,13 @@ class Impact(NamedTuple):
     effective_on: date
     changes: tuple[LineChange, ...]
     unchanged: int
+    old_total: Decimal = Decimal(0)
+    """Of all products of the year."""
+
+    @property
+    def new_total(self) -> Decimal:
+        gone = total([change.old.amount for change in self.changes if change.old])
+        return EXACT.subtract(EXACT.add(self.old_total, total([change.new.amount for change in self.changes])), gone)
 
     @property
     def added(self) -> int:
@@ -154,17 +168,26 @@ def summary(command: LoadBudget, impact: Impact) -> str:
 
 def impact_of(states: States, command: LoadBudget, context: Context) -> Impact:
     """Raises Refusal for a load that does not fit the year, Contention where `known` is not complete yet."""
-    mode = _mode(states[command.subject], command)
-    first_day = context.organization.calendar.first_month_of(command.fiscal_year).first_day
-    effective_on = first_day if command.is_new else command.effective_on
-    changes = list(_row_changes(states, command, context, mode, effective_on))
+    return expected_impact(states, command, context.organization, context.person)
+
+
+def expected_impact(
+    states: States, command: LoadBudget, organization: Organization, person: Callable[[str], PersonId]
+) -> Impact:
+    """The same for whoever only asks."""
+    book: Book = states[command.subject]
+    mode = mode_of(book, command)
+    effective_on = _effective_on(command, organization)
+    lines = _Lines(states, command, organization.currency, person)
+    changes = list(lines.changes(mode, effective_on))
     unchanged = len(command.rows) - len(changes)
     if mode is Mode.OVERRIDE:
         changes += _withdrawals(states, command, effective_on)
-    return Impact(mode, effective_on, tuple(changes), unchanged)
+    return Impact(mode, effective_on, tuple(changes), unchanged, book.total)
 
 
-def _mode(book: Book, command: LoadBudget) -> Mode:
+def mode_of(book: Book, command: LoadBudget) -> Mode:
+    """How the file is taken by a year that is as the book says. Raises Refusal."""
     if not book.loaded:
         if not command.is_new:
             raise Refusal(
@@ -181,34 +204,85 @@ def _mode(book: Book, command: LoadBudget) -> Mode:
             "or an override (isOverride=true) instead.",
             code="YearAlreadyLoaded",
         )
+    if command.labels != book.labels:
+        # Columns in another order would put every product somewhere else.
+        raise Refusal(
+            f"The first four columns are {_listed(command.labels)}, and in {command.fiscal_year} they are "
+            f"{_listed(book.labels)}: write these, or load an override, which may name the levels anew.",
+            code="OtherLabels",
+        )
     return Mode.CHANGE
 
 
-def _row_changes(
-    states: States, command: LoadBudget, context: Context, mode: Mode, effective_on: date
-) -> Iterator[LineChange]:
-    currency = context.organization.currency
-    for row in command.rows:
-        line = BudgetLine() if mode is Mode.NEW else states[line_stream(command.fiscal_year, row.product)]
-        owner = context.person(row.owner) if row.owner else None
-        new = Money(row.annual, currency)
-        wanted = (new, row.estimated, row.code, owner, row.proposal or None)
-        if not line.withdrawn and wanted == (line.annual, line.estimated, line.code, line.owner, line.proposal):
-            continue
-        fact = AnnualApproved(
-            fiscal_year=command.fiscal_year,
-            product=row.product,
-            annual=row.annual,
-            currency=currency,
-            effective_on=effective_on,
-            content_hash=command.content_hash,
-            estimated=row.estimated,
-            code=row.code,
-            owner=owner,
-            proposal=row.proposal,
+def _listed(labels: Sequence[str]) -> str:
+    return ", ".join(repr(label) for label in labels)
+
+
+def _effective_on(command: LoadBudget, organization: Organization) -> date:
+    months = organization.calendar.months(command.fiscal_year)
+    if command.is_new:
+        return months[0].first_day
+    if command.effective_on not in [month.first_day for month in months]:
+        raise Refusal(
+            f"A change to {command.fiscal_year} takes effect on the 1st of one of its months, and "
+            f"{command.effective_on} is none.",
+            code="NotFirstOfMonth",
         )
-        facts = () if mode is Mode.NEW else _schedule_facts(states, command.fiscal_year, row.product, new)
-        yield LineChange(row.product, line.annual, new, fact, facts)
+    return command.effective_on
+
+
+class _Lines(NamedTuple):
+    """What the rows of a file do."""
+
+    states: States
+    command: LoadBudget
+    currency: str
+    person: Callable[[str], PersonId]
+
+    def changes(self, mode: Mode, effective_on: date) -> Iterator[LineChange]:
+        command = self.command
+        for row in command.rows:
+            line = BudgetLine() if mode is Mode.NEW else self.states[line_stream(command.fiscal_year, row.product)]
+            new = Money(row.annual, self.currency)
+            owner = self.person(row.owner) if row.owner else None
+            wanted = _Said(row.estimated, row.code, owner, row.proposal)
+            said = _Said(line.estimated, line.code, line.owner, dict(line.proposal or {}))
+            if mode is Mode.CHANGE and command.absent:
+                wanted = _kept(wanted, said, command.absent, same_annual=new == line.annual)
+            if not line.withdrawn and new == line.annual and wanted == said:
+                continue
+            # Not validated again: rows are checked where they are read, and that is half of the time of a large file.
+            fact = AnnualApproved.model_construct(
+                fiscal_year=command.fiscal_year,
+                product=row.product,
+                annual=row.annual,
+                currency=self.currency,
+                effective_on=effective_on,
+                content_hash=command.content_hash,
+                **wanted._asdict(),
+            )
+            year = command.fiscal_year
+            facts = () if mode is Mode.NEW else _schedule_facts(self.states, year, row.product, new)
+            yield LineChange(row.product, line.annual, new, fact, facts)
+
+
+class _Said(NamedTuple):
+    """What a file may say of a product besides its annual budget."""
+
+    estimated: Decimal | None
+    code: str
+    owner: PersonId | None
+    proposal: dict[Month, Decimal]
+
+
+def _kept(wanted: _Said, said: _Said, absent: Sequence[str], *, same_annual: bool) -> _Said:
+    """With what columns that are not in the file said before. Months that add up to another annual budget go."""
+    return _Said(
+        said.estimated if ESTIMATED in absent else wanted.estimated,
+        said.code if CODE in absent else wanted.code,
+        said.owner if OWNER in absent else wanted.owner,
+        said.proposal if MONTHS in absent and same_annual else wanted.proposal,
+    )
 
 
 def _withdrawals(states: States, command: LoadBudget, effective_on: date) -> list[LineChange]:
@@ -289,6 +363,7 @@ def _loaded(command: LoadBudget, impact: Impact, context: Context) -> BudgetLoad
         added=impact.added,
         changed=impact.changed,
         withdrawn=impact.withdrawn,
+        year_total=None if impact.mode is Mode.NEW else impact.new_total,
     )
 
 
@@ -299,8 +374,14 @@ def _reads(command: LoadBudget, _context: Context) -> Sequence[Stream]:
 def _reads_lines(states: States, command: LoadBudget, _context: Context) -> Sequence[Stream]:
     """The lines and schedules of a year that is loaded. A year's first load need not read what it creates."""
     book: Book = states[command.subject]
-    if not book.loaded or command.content_hash in book.loaded:
+    changes = book.loaded and (command.is_override or not command.is_new)
+    if not changes or command.content_hash in book.loaded:
         return ()
+    return streams_of(command)
+
+
+def streams_of(command: LoadBudget) -> Sequence[Stream]:
+    """What a load into a year that is loaded reads besides the book."""
     products = dict.fromkeys((*(row.product for row in command.rows), *command.known))
     return (
         closing_stream(command.fiscal_year),

@@ -139,6 +139,10 @@ class BudgetLoadResult(Model):
     new_total: str = ""
     impact: str = ""
     """Name, in the file store, of the JSON list of what changes, product by product (`ImpactRow`)."""
+    informed: int = 0
+    """Open rounds of schedules that were told that their annual budget is another one."""
+    labels: tuple[str, ...] = ()
+    """What the file calls E1 to E4."""
     products: int = 0
     position: int = 0
     problems: int = 0

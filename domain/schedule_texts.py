@@ -47,7 +47,7 @@ _WITH_REASON = frozenset({UpdateName.REJECT, UpdateName.DENY})
 def schedule_details(
     view: ScheduleView, since: datetime | None, refusals: Sequence[str], round_: int | None = None
 ) -> str:
-    """The current details of BudgetSchedule; `round_` is the process's own, which may not be the schedule's any more."""
+    """The current details of BudgetSchedule; `round_` is the process's own; the schedule's may be a later one."""
     over = round_ is not None and round_ != view.round
     parts = [
         _headline(view, since, round_ or view.round),
@@ -103,7 +103,7 @@ def _times(view: ScheduleView) -> str:
     elif view.escalate_at:
         lines.append(f"- Waits until {_instant(view.escalate_at)}: {above} from then on.")
     if view.year_ends_at:
-        lines.append(f"- The fiscal year is over on {_instant(view.year_ends_at)}: the round ends then, decided or not.")
+        lines.append(f"- The fiscal year is over on {_instant(view.year_ends_at)}: the round ends then, in any case.")
     return "\n".join(lines)
 
 
@@ -217,4 +217,3 @@ def _figure(view: ScheduleView, amount: Decimal) -> str:
 
 def _instant(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M} UTC"
-

@@ -120,7 +120,7 @@ class Ledger:
             if isinstance(answer, Known):
                 return _outcome_of(answer, sent.hash, command.command_id)
             try:
-                if outcome := self._append(answer, sent, remembered=False):
+                if outcome := self._append(answer, sent):
                     return outcome
             except _CONFLICTS:
                 unread = frozenset(event.stream for event in answer.events) - set(answer.situation.versions)
@@ -177,7 +177,12 @@ class Ledger:
 
     def read(self, stream: Stream) -> list[RecordedEvent]:
         """Every event of one stream."""
-        return [self._mapper.to_recorded(row) for row in self._recorder.select_streams([stream.id])]
+        return self.read_all([stream])
+
+    def read_all(self, streams: Iterable[Stream]) -> list[RecordedEvent]:
+        """Every event of these streams, those of one stream in its order."""
+        ids = [stream.id for stream in streams]
+        return [self._mapper.to_recorded(row) for row in self._recorder.select_streams(ids)]
 
     def follow(self, after: int, limit: int) -> list[RecordedEvent]:
         """The next events of the log, in order; none is ever skipped, none comes up later at a lower place."""
@@ -200,7 +205,7 @@ class Ledger:
         if not isinstance(answer, Answer) or not answer.situation.folded:
             return None
         try:
-            return self._append(answer, sent, remembered=True)
+            return self._append(answer, sent)
         except _CONFLICTS:
             return None
 
@@ -215,16 +220,15 @@ class Ledger:
             stream = next(stream for stream in unread if stream.id == rows[0].stream_id)
             raise Refusal(f"There is a {stream} already, and this command would create it.", code="AlreadyExists")
 
-    def _append(self, answer: Answer, sent: _Sent, *, remembered: bool) -> Accepted | Refused | None:
+    def _append(self, answer: Answer, sent: _Sent) -> Accepted | Refused | None:
         """The outcome with its place in the log, or that of the first time; None where a stream has moved."""
         command, events = sent.command, answer.events
         envelope = Envelope(
             self._clock(), answer.actor, command.channel, command.command_id, sent.origin, answer.authority
         )
         stored = self._mapper.to_stored(events, answer.situation.versions, envelope)
-        seen = answer.situation.seen({event.stream for event in events}, remembered=remembered)
         receipt = Receipt(command.command_id, sent.hash, answer.outcome.model_dump_json(), envelope.recorded_at)
-        appended = self._recorder.append(stored, receipt, seen)
+        appended = self._recorder.append(stored, receipt, answer.situation.ends)
         if appended is None:
             return None
         if isinstance(appended, Known):

@@ -33,7 +33,7 @@ FOLLOW_EVENTS_MAX = 10_000
 _APPEND = """
 SELECT positions, known_hash, known_answer FROM ledger_append(
     %b::uuid, %b::bytea, %b::text, %b::timestamptz, %b::uuid[], %b::bigint[], %b::text[], %b::bytea[],
-    %b::uuid[], %b::bigint[], %b::bigint[], %b::bytea[], %b::int, %b::boolean
+    %b::uuid[], %b::bigint[], %b::bigint[], %b::bytea[]
 )"""
 _HEAD = "SELECT max(notification_id) FROM ledger_events"
 _SETTLED_HEAD = "SELECT ledger_settled_head(%b::int)"
@@ -94,20 +94,6 @@ class StreamEnd(NamedTuple):
     digest: bytes
 
 
-class Seen(NamedTuple):
-    """Where the streams of a decision ended when it was taken."""
-
-    kept: Sequence[StreamEnd] = ()
-    """Of those that it does not write to."""
-    written: Sequence[StreamEnd] = ()
-    """Of those that it does; their versions are checked in any case, so they matter only where remembered."""
-    remembered: bool = False
-    """Not read just now: so it may well be that one has moved."""
-
-
-NOTHING_SEEN = Seen()
-
-
 class LedgerDatastore(PostgresDatastore):
     """What the library's recorder asks of a datastore. The tables exist (CREATE_TABLE=no, always), composite types are
     not used, and its own pool is never opened."""
@@ -135,17 +121,15 @@ class LedgerRecorder(PostgresApplicationRecorder):
     # Writing
 
     def append(
-        self, events: Sequence[StoredEvent], receipt: Receipt, seen: Seen = NOTHING_SEEN
+        self, events: Sequence[StoredEvent], receipt: Receipt, seen: Sequence[StreamEnd] = ()
     ) -> Sequence[int] | Known | None:
         """Records the events and their receipt, whole or not at all; their places in the log, or the receipt of the
         first time. May be repeated: that is what answers after a lost reply.
 
-        Nothing is recorded where one of the streams seen does not end there now: None, or SerializationFailure where it
-        moved in this very moment.
+        None, and nothing recorded, where one of the streams that the decision has seen does not end there now.
         """
-        ends = (*seen.kept, *seen.written) if seen.remembered else seen.kept
-        parameters = (*receipt, *_columns(events), *_ends(ends), len(seen.kept), seen.remembered)
-        bulk = max(len(events), len(ends)) >= BULK_STREAMS_MIN
+        parameters = (*receipt, *_columns(events), *_ends(seen))
+        bulk = max(len(events), len(seen)) >= BULK_STREAMS_MIN
         ((positions, known_hash, known_answer),) = self._connections.query(_APPEND, parameters, bulk=bulk)
         if known_hash is not None:
             return Known(known_hash, known_answer)
@@ -153,7 +137,7 @@ class LedgerRecorder(PostgresApplicationRecorder):
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int] | None:
         """For the library's own applications: events without a command, hence never sent twice."""
-        parameters = (None, None, None, None, *_columns(stored_events), *_ends(()), 0, False)
+        parameters = (None, None, None, None, *_columns(stored_events), *_ends(()))
         try:
             ((positions, _hash, _answer),) = self._connections.query_once(_APPEND, parameters)
         except psycopg.IntegrityError as error:

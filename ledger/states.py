@@ -7,7 +7,7 @@ still. If it is not there (a database was restored from a backup under a running
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from threading import Lock
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from eventsourcing.persistence import StoredEvent
 
 from domain.decision import Event, Fold, States, Stream
 from ledger.mapper import stream_id
-from ledger.recorder import Known, LedgerRecorder, Seen, StreamEnd
+from ledger.recorder import Known, LedgerRecorder, StreamEnd
 
 STATES_REMEMBERED_MAX = 5_000
 """A decision on more streams than that is not remembered at all, so that it does not drive out what others need."""
@@ -48,14 +48,10 @@ class Situation(NamedTuple):
     def versions(self) -> dict[Stream, int]:
         return {stream: folded.version for stream, folded in self.folded.items()}
 
-    def seen(self, written: Collection[Stream], *, remembered: bool) -> Seen:
-        """What must still be so when a decision that writes to these streams is recorded."""
-        ends = {stream: StreamEnd(stream_id(stream), *seen[1:]) for stream, seen in self.folded.items()}
-        return Seen(
-            [end for stream, end in ends.items() if stream not in written],
-            [end for stream, end in ends.items() if stream in written],
-            remembered,
-        )
+    @property
+    def ends(self) -> list[StreamEnd]:
+        """What must still be so when the decision is recorded."""
+        return [StreamEnd(stream_id(stream), *seen[1:]) for stream, seen in self.folded.items()]
 
     def position(self, stream: Stream) -> int:
         return self.folded[stream].position if stream in self.folded else 0

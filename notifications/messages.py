@@ -89,7 +89,8 @@ def one_line(text: str, chars_max: int = SUBJECT_CHARS_MAX) -> str:
 
 def _finished(told: Notice, event: RecordedEvent, ui_url: str) -> Notice:
     end = [f"Process: {url}"] if (url := process_url(ui_url, event)) else []
-    end.append(f"Event {event.event_id}, {event.recorded_at:{TIME_FORMAT}}. All of it: allot audit {event.stream!r}")
+    when = event.recorded_at.strftime(TIME_FORMAT)
+    end.append(f"Event {event.event_id}, {when}. All of it: allot audit {quote(event.stream)}")
     return told._replace(subject=one_line(told.subject), body="\n\n".join([told.body, "\n".join(end)]))
 
 

@@ -7,7 +7,8 @@ the row is sent again: at least once, never not at all.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -228,6 +229,17 @@ class Outbox:
         """Status, attempts and last error of a test."""
         status, attempts, error = self._connections.query(_ROW, (event_id,))[0]
         return status, attempts, error
+
+
+@contextmanager
+def opened(database_url: str, pool_size: int = 1) -> Iterator[Outbox]:
+    """Raises Unavailable where there is no server or no ledger."""
+    connections = Connections(database_url, pool_size)
+    connections.open()
+    try:
+        yield Outbox(connections)
+    finally:
+        connections.close()
 
 
 def pause_after(attempts: int) -> int:

@@ -137,7 +137,8 @@ _TABLES_OF = (
 )
 _FIRST = """INSERT INTO view_generations (generation, position, live, definition)
     VALUES ({number}, 0, true, '{definition}')"""
-_HEADING = """-- The tables of the views, and the names under which they are read, for a database that has folded nothing yet.
+_HEADING = """\
+-- The tables of the views and the names under which they are read, for a database that has folded nothing yet.
 -- One that is in use keeps what it shows until `allot view rebuild` makes its next generation.
 -- Written by `views.generations.migration`.
 

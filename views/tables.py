@@ -131,8 +131,10 @@ def _same_key(table: Table[Any]) -> Composable:
 
 
 def _assignments(table: Table[Any]) -> Composable:
-    columns = [Identifier(column) for column in table.columns[table.key :]]
-    return SQL(", ").join(SQL("{} = k.{}").format(column, column) for column in columns)
+    return SQL(", ").join(
+        SQL("{} = k.{}::text[]" if kind == "text[]" else "{} = k.{}").format(*[Identifier(column)] * 2)
+        for column, (kind, _) in zip(table.columns[table.key :], table.types[table.key :], strict=True)
+    )
 
 
 def _column_type(hint: Any) -> tuple[str, bool]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -51,6 +52,17 @@ UPDATE_CHANNELS = frozenset({Channel.CLI, Channel.UPDATE})
 """Doors that an update may come through: a signal or Allot itself never sends one."""
 CARRIED_MAX = 50
 """Signals taken along on continue-as-new; with the longest commands they stay far below the 2 MiB of a payload."""
+
+type AnyScheduleCommand = (
+    SubmitSchedule
+    | WithdrawSchedule
+    | ReviseSchedule
+    | RequestReschedule
+    | ApproveSchedule
+    | RejectSchedule
+    | GrantReschedule
+    | DenyReschedule
+)
 
 
 @workflow.defn(name=WorkflowName.BUDGET_SCHEDULE, failure_exception_types=recording.UNREADABLE)
@@ -178,17 +190,16 @@ class BudgetSchedule:
         if problem:
             raise ApplicationError(problem, type=BadInput.__name__, non_retryable=True)
 
-    async def _decide(self, command: ScheduleCommand) -> Accepted:
+    async def _decide(self, command: AnyScheduleCommand) -> Accepted:
         outcome = await self._record(command)
         if isinstance(outcome, Refused):
             raise recording.refusal_of(outcome)
         return outcome
 
-    async def _record(self, command: ScheduleCommand) -> Accepted | Refused:
+    async def _record(self, command: AnyScheduleCommand) -> Accepted | Refused:
         async with self._turn:
-            outcome, view = await recording.record_on_schedule(
-                command.model_copy(update={"round": self._round.round})
-            )
+            ours = command.model_copy(update={"round": self._round.round})
+            outcome, view = await recording.record_on_schedule(ours)
             if view is not None:
                 self._learn(view)
             elif isinstance(outcome, Accepted):
@@ -227,12 +238,10 @@ class BudgetSchedule:
         if due is None or something_happened():
             await workflow.wait_condition(something_happened)
             return
-        try:
+        with suppress(TimeoutError):  # then it is time
             await workflow.wait_condition(
                 something_happened, timeout=due.at - workflow.now(), timeout_summary=self._in_words(due)
             )
-        except TimeoutError:
-            pass  # it is time
 
     async def _attend(self) -> None:
         """Messages first, in the order in which they came; what time does can wait for them."""
@@ -321,7 +330,7 @@ class BudgetSchedule:
         return next_due(self._view, self._idle, self._not_before) if self._is_open() else None
 
     def _in_words(self, due: Due) -> str:
-        return waiting_summary(due.step, due.at, self._view.awaiting, due.count)
+        return waiting_summary(due.step, due.at, self._view.awaiting, due.number)
 
     def _may_leave(self) -> bool:
         """Whether the round is over, or so long that another run should follow; never while an update is answered."""

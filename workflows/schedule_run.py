@@ -45,13 +45,17 @@ def is_open(view: ScheduleView, round_: int) -> bool:
     return view.round == round_ and view.state in LIVING
 
 
+type Step = Literal["end_year", "escalate", "remind"]
+
+
 class Due(NamedTuple):
     """What time does next, and when."""
 
     at: datetime
-    step: Literal["end_year", "escalate", "remind"]
+    step: Step
     turn: int
-    count: int
+    number: int
+    """Which reminder of the turn, or which attempt."""
 
     def request(self, addressee: ScheduleRound) -> WaitingStep:
         return WaitingStep(
@@ -59,7 +63,7 @@ class Due(NamedTuple):
             product=addressee.product,
             step=self.step,
             turn=self.turn,
-            count=self.count,
+            count=self.number,
         )
 
 
@@ -69,15 +73,12 @@ def next_due(view: ScheduleView, idle: int, not_before: datetime | None) -> Due 
 
     `idle` steps have recorded nothing since something happened; none is tried again before `not_before`.
     """
-    steps = [
-        Due(at, step, view.turn, count)
-        for at, step, count in (
-            (view.year_ends_at, "end_year", idle),
-            (view.escalate_at, "escalate", idle),
-            (view.remind_at, "remind", view.reminders + 1),
-        )
-        if at is not None
-    ]
+    planned: tuple[tuple[datetime | None, Step, int], ...] = (
+        (view.year_ends_at, "end_year", idle),
+        (view.escalate_at, "escalate", idle),
+        (view.remind_at, "remind", view.reminders + 1),
+    )
+    steps = [Due(at, step, view.turn, number) for at, step, number in planned if at is not None]
     if not steps:
         return None
     first = min(steps, key=lambda due: due.at)  # min keeps the order above where times are equal
@@ -85,4 +86,5 @@ def next_due(view: ScheduleView, idle: int, not_before: datetime | None) -> Due 
 
 
 def pause_after(idle: int) -> timedelta:
-    return min(PAUSE_FIRST * 2 ** min(idle, PAUSE_DOUBLINGS_MAX), PAUSE_MAX)
+    """Doubles with each step that recorded nothing."""
+    return min(PAUSE_FIRST * (1 << min(idle, PAUSE_DOUBLINGS_MAX)), PAUSE_MAX)

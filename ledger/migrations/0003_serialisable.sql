@@ -21,27 +21,42 @@ BEGIN
     );
 END $$;
 
--- As before, whole or not at all and in one statement, and only if the streams that the decision read have not moved.
+-- Locks the buckets of these streams until the end of the transaction: alone for those that are written, shared for those
+-- that are only read; in the order of their numbers, so that no two wait for one another. There are few buckets because
+-- the server's table of locks is small. A bucket's number is the second half of the lock's key, the table's the first.
+CREATE FUNCTION ledger_lock_streams(written uuid[], seen uuid[]) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    buckets CONSTANT int := 1024;
+BEGIN
+    PERFORM CASE
+        WHEN alone THEN pg_advisory_xact_lock('ledger_events'::regclass::oid::int, bucket)
+        ELSE pg_advisory_xact_lock_shared('ledger_events'::regclass::oid::int, bucket)
+    END FROM (
+        SELECT bucket, bool_or(is_written) AS alone FROM (
+            SELECT uuid_hash(id) & (buckets - 1) AS bucket, true AS is_written FROM unnest(written) AS id
+            UNION ALL SELECT uuid_hash(id) & (buckets - 1), false FROM unnest(seen) AS id
+        ) AS streams GROUP BY bucket ORDER BY bucket
+    ) AS in_order;
+END $$;
+
+-- As before, whole or not at all and in one statement, and only if every stream that the decision has seen still ends
+-- where it was seen to end; else positions are NULL, and nothing is recorded.
 --
--- `seen` are those streams; the first `kept` of them are not written to. `remembered` says that they were not read just
--- now: then it is worth looking before anything is written, too, and positions are NULL where one has moved. One that
--- moves while this is under way ends it with a serialization_failure. Either way nothing is recorded.
---
--- Locks are taken in one order by all: that of the log, shared (whoever takes it alone takes no other); the receipt's
--- and the events' keys; last the buckets, by their number. So a bulk load stands in nobody's way while it writes, only
--- while it looks and commits. There are few buckets because the server's table of locks is small.
+-- Locks are taken in one order by all: that of the log, shared (whoever takes it alone takes no other); the buckets; the
+-- keys of the receipt and of the events. Numbers are drawn with the buckets locked, so of two decisions where one relies
+-- on what the other changes, the log has that one first which was taken first.
 CREATE FUNCTION ledger_append(
     IN command uuid, IN hash bytea, IN answer text, IN recorded timestamptz,
     IN ids uuid[], IN versions bigint[], IN topics text[], IN states bytea[],
     IN seen_ids uuid[], IN seen_versions bigint[], IN seen_positions bigint[], IN seen_digests bytea[],
-    IN kept int, IN remembered boolean,
     OUT positions bigint[], OUT known_hash bytea, OUT known_answer text
 ) LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     size CONSTANT int := cardinality(ids);
 BEGIN
     PERFORM pg_advisory_xact_lock_shared(1095519311, 'ledger_events'::regclass::oid::int);
-    IF remembered AND ledger_moved(seen_ids, seen_versions, seen_positions, seen_digests) THEN
+    PERFORM ledger_lock_streams(ids, seen_ids);
+    IF cardinality(seen_ids) > 0 AND ledger_moved(seen_ids, seen_versions, seen_positions, seen_digests) THEN
         RETURN;
     END IF;
     IF size = 1 THEN
@@ -72,33 +87,6 @@ BEGIN
         INSERT INTO ledger_events (originator_id, originator_version, topic, state, notification_id)
         SELECT * FROM unnest(ids, versions, topics, states, positions);
     END IF;
-    PERFORM ledger_lock_streams(ids, seen_ids[:kept]);
-    IF kept > 0 AND ledger_moved(
-        seen_ids[:kept], seen_versions[:kept], seen_positions[:kept], seen_digests[:kept]
-    ) THEN
-        RAISE EXCEPTION 'a stream has moved that command % was decided on', command
-            USING ERRCODE = 'serialization_failure', HINT = 'Decide the command anew.';
-    END IF;
-END $$;
-
--- Until the end of the transaction. A bucket's number is the second half of the lock's key, the table's the first.
-CREATE FUNCTION ledger_lock_streams(written uuid[], kept uuid[]) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE
-    buckets CONSTANT int := 1024;
-BEGIN
-    IF cardinality(written) = 1 AND cardinality(kept) = 0 THEN
-        PERFORM pg_advisory_xact_lock('ledger_events'::regclass::oid::int, uuid_hash(written[1]) & (buckets - 1));
-        RETURN;
-    END IF;
-    PERFORM CASE
-        WHEN alone THEN pg_advisory_xact_lock('ledger_events'::regclass::oid::int, bucket)
-        ELSE pg_advisory_xact_lock_shared('ledger_events'::regclass::oid::int, bucket)
-    END FROM (
-        SELECT bucket, bool_or(is_written) AS alone FROM (
-            SELECT uuid_hash(id) & (buckets - 1) AS bucket, true AS is_written FROM unnest(written) AS id
-            UNION ALL SELECT uuid_hash(id) & (buckets - 1), false FROM unnest(kept) AS id
-        ) AS streams GROUP BY bucket ORDER BY bucket
-    ) AS in_order;
 END $$;
 
 -- For workers of the version before, which may still be running: they confirm nothing, but nobody is confirmed against
@@ -109,5 +97,5 @@ CREATE OR REPLACE FUNCTION ledger_append(
     OUT positions bigint[], OUT known_hash bytea, OUT known_answer text
 ) LANGUAGE sql VOLATILE AS $$
     SELECT positions, known_hash, known_answer FROM
-    ledger_append(command, hash, answer, recorded, ids, versions, topics, states, '{}', '{}', '{}', '{}', 0, false)
+    ledger_append(command, hash, answer, recorded, ids, versions, topics, states, '{}', '{}', '{}', '{}')
 $$;

@@ -1,4 +1,4 @@
--- The tables of the views, and the names under which they are read, for a database that has folded nothing yet.
+-- The tables of the views and the names under which they are read, for a database that has folded nothing yet.
 -- One that is in use keeps what it shows until `allot view rebuild` makes its next generation.
 -- Written by `views.generations.migration`.
 

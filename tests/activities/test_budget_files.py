@@ -21,7 +21,7 @@ from domain.decision import Channel, Organization, Persona
 from domain.errors import Unavailable
 from domain.hierarchy import NodePath
 from domain.people_commands import GrantPersona, RegisterPerson
-from domain.process import BudgetFile, BudgetLoadResult, LoadTerms
+from domain.process import BudgetFile, BudgetLoadResult, ImpactRow, LoadTerms
 from file_store import FileStore
 from ledger.ledger import Ledger
 from rights.cedar import CedarRights
@@ -69,6 +69,9 @@ class Loading:
     def load(self, request: BudgetFile) -> BudgetLoadResult:
         return self.environment.run(self.files.load, request)
 
+    def impact(self, result: BudgetLoadResult) -> list[ImpactRow]:
+        return [ImpactRow.model_validate(row) for row in json.loads(self.store.get(result.impact))]
+
     def problems(self, result: BudgetLoadResult) -> list[dict[str, object]]:
         found: list[dict[str, object]] = json.loads(self.store.get(result.report))
         return found
@@ -85,9 +88,17 @@ def test_a_good_file_is_recorded(loading: Loading) -> None:
         status="loaded",
         message="Loaded 2 products for 2026, USD 1,200.05 in all.",
         fiscal_year=2026,
+        mode="new",
+        effective_on="2026-01-01",
+        added=2,
+        old_total="0",
+        new_total="1200.05",
+        labels=("Business Unit", "Department", "Portfolio", "Product"),
         products=2,
         position=result.position,
+        impact=result.impact,
     )
+    assert [row.change for row in loading.impact(result)] == ["added", "added"]
     assert result.position == loading.ledger.settled_head()
     (loaded,) = loading.ledger.read(book_stream(2026))
     assert isinstance(loaded.fact, BudgetLoaded)
@@ -192,7 +203,7 @@ def test_a_start_date_within_the_year_becomes_its_first_day_and_that_is_said(loa
     result = loading.load(loading.request(GOOD, name="Acme_2026_true_2026-05-17_false_Budget_v1.csv"))
     assert result.message == (
         "Loaded 2 products for 2026, USD 1,200.05 in all. "
-        "A year's first load takes effect on its first day, 2026-01-01, and not on 2026-05-17."
+        "What is loaded with isNew=true takes effect on the year's first day, 2026-01-01, and not on 2026-05-17."
     )
     (loaded,) = loading.ledger.read(book_stream(2026))
     assert isinstance(loaded.fact, BudgetLoaded)
@@ -205,7 +216,7 @@ def test_a_start_date_within_the_year_becomes_its_first_day_and_that_is_said(loa
         ("budget.csv", "WrongFileName"),
         ("Acme_2026_true_2025-01-01_false_Budget_v1.csv", "YearMismatch"),
         ("Acme_2026_false_2026-01-02_false_Budget_v1.csv", "NotFirstOfMonth"),
-        ("Acme_2026_false_2026-02-01_false_Budget_v1.csv", "LoadModeNotAvailable"),
+        ("Acme_2026_false_2026-02-01_false_Budget_v1.csv", "YearNotLoaded"),
     ],
 )
 def test_a_name_that_cannot_be_followed_is_refused(loading: Loading, name: str, code: str) -> None:

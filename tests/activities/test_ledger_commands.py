@@ -148,12 +148,7 @@ def test_a_schedule_is_read_as_the_ledger_has_it(commands: LedgerCommands) -> No
     after = run(commands.read_schedule, request)
 
     assert (before.state, before.version, before.annual, before.planned) == (State.DRAFT, 0, "1200.00", "0")
-    assert (after.state, after.version, after.planned, after.awaiting) == (
-        State.PENDING,
-        1,
-        "1200.00",
-        "portfolio_owner",
-    )
+    assert (after.state, after.version, after.planned, after.awaiting) == (State.PENDING, 1, "0", "portfolio_owner")
     assert list(after.amounts.values()) == ["100.00"] * 12
 
 

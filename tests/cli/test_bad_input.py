@@ -40,6 +40,23 @@ WRONG = {
     ("schedule", "submit", PRODUCT, "--even", "--as", "system"): "name a person",
     ("schedule", "submit", PRODUCT, "--even", "--as", "x" * 400): "320",
     ("setup", "--name", "Ann"): "--admin EMAIL",
+    ("tasks",): "--as EMAIL, or --all",
+    ("schedule", "request", PRODUCT, "--as", "a@b"): "--reason",
+    ("schedule", "request", PRODUCT, "--reason", " ", "--as", "a@b"): "reason",
+    ("schedule", "request", PRODUCT, "--reason", "x", "--even", "--amounts", "1", "--as", "a@b"): "one of --even",
+    ("schedule", "deny", PRODUCT, "--as", "a@b"): "--reason",
+    ("schedule", "deny", PRODUCT, "--reason", "a\x07b", "--as", "a@b"): "control characters",
+    ("schedule", "grant", PRODUCT, "--version", "0", "--as", "a@b"): "--version",
+    ("schedule", "withdraw", "Retail/Digital", "--as", "a@b"): "4 names",
+    ("schedule", "revise", PRODUCT): "--as EMAIL",
+    ("person", "withdraw", "b@example.com", "king", "--as", "a@b"): "financial_admin",
+    ("person", "delegate", "--to", "b@example.com", "--as", "a@b"): "--until",
+    ("person", "delegate", "--to", "b@example.com", "--until", "May", "--as", "a@b"): "YYYY-MM-DD",
+    ("person", "delegate", "--to", "b@example.com", "--until", "2026-12-31", "--from", "x", "--as", "a@b"): "--from",
+    ("person", "delegate", "--to", "b@example.com", "--until", "9999-12-31", "--as", "a@b"): "last-day",
+    ("person", "import", "none.csv", "--as", "a@example.com"): "none.csv cannot be read",
+    ("month", "close", "May", "--as", "a@b"): "YYYY-MM",
+    ("month", "reopen", "2026-05", "--as", "a@b"): "--reason",
 }
 
 
@@ -72,7 +89,7 @@ def test_a_bad_file_of_amounts_is_said_with_its_line(allot: Allot, tmp_path: Pat
 
 def test_a_wrong_setting_is_named_but_not_its_value(allot: Allot, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALLOT_CURRENCY", "doubloon-5f3a")
-    answer = allot("tasks")
+    answer = allot("tasks", "--all")
     assert answer.status == 2
     assert "ALLOT_CURRENCY" in answer.err
     assert "docs/settings.md" in answer.err

@@ -33,6 +33,6 @@ def test_setup_can_be_repeated_but_there_is_one_first_admin(allot: Allot, databa
 @pytest.mark.usefixtures("servers")
 def test_views_can_be_rebuilt(allot: Allot) -> None:
     allot("setup", "--admin", "ann@example.com", "--name", "Ann")
-    answer = allot("view", "rebuild", "--json")
-    assert answer.status == 0
-    assert json.loads(answer.out)["generation"] == 2
+    first, second = (allot("view", "rebuild", "--json") for _ in range(2))
+    assert (first.status, second.status) == (0, 0)
+    assert json.loads(second.out)["generation"] == json.loads(first.out)["generation"] + 1

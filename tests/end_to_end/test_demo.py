@@ -5,81 +5,36 @@ The figures are checked against a sum of the sample files that shares no code wi
 
 from __future__ import annotations
 
-import csv
-import gzip
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 import tomllib
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any
 
 import psutil
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-DEMO = ROOT / "demo"
-STARTED_WITHIN_S = 150
+from tests.support.demo import (
+    COMMAND,
+    DEMO,
+    Running,
+    budget,
+    environment,
+    rows_by_path,
+    run,
+    spend_by_sample_account,
+    started_by,
+    sum_of,
+    whole_document,
+)
+
 STOPPED_WITHIN_S = 60
 CENT = Decimal("0.01")
 pytestmark = pytest.mark.xdist_group("demo")  # one demo for all, in order
-
-COMMAND = [sys.executable, "-m", "starter"]
-
-
-class Running(NamedTuple):
-    """A demo that was started and has told its figures."""
-
-    process: subprocess.Popen[str]
-    answer: dict[str, Any]
-    directory: Path
-    pids: list[int]
-
-    def allot(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return run(self.directory, *arguments)
-
-    def json(self, *arguments: str) -> Any:
-        done = self.allot(*arguments, "--json")
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
-
-def environment(directory: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ALLOT_", "AWS_"))}
-    return {**kept, "ALLOT_STATE_DIR": str(directory), "PYTHONPATH": str(ROOT)}
-
-
-def run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        env=environment(directory),
-        cwd=directory,
-        capture_output=True,
-        text=True,
-        timeout=STARTED_WITHIN_S,
-    )
-
-
-def whole_document(stream: IO[str]) -> dict[str, Any]:
-    """The JSON document, as soon as it is all there."""
-    lines = []
-    for line in stream:
-        lines.append(line)
-        if line.rstrip() == "}":
-            break
-    document: dict[str, Any] = json.loads("".join(lines))
-    return document
-
-
-def started_by(directory: Path) -> list[int]:
-    """Every process of the demo, as it wrote them down, and theirs."""
-    children = [child["pid"] for child in json.loads((directory / "running.json").read_text())["children"]]
-    return [*children, *(inner.pid for pid in children for inner in psutil.Process(pid).children(recursive=True))]
 
 
 @pytest.fixture(scope="module")
@@ -109,28 +64,6 @@ def company() -> dict[str, Any]:
     return tomllib.loads((DEMO / "company.toml").read_text())
 
 
-def spend_by_sample_account() -> dict[str, Decimal]:
-    """The sample report, line by line."""
-    spend: dict[str, Decimal] = {}
-    for file in sorted((DEMO / "cur").rglob("*.csv.gz")):
-        with gzip.open(file, "rt", newline="") as lines:
-            for line in csv.DictReader(lines):
-                account = line["lineItem/UsageAccountId"]
-                spend[account] = spend.get(account, Decimal(0)) + Decimal(line["lineItem/UnblendedCost"])
-    return spend
-
-
-def budget() -> dict[str, Decimal]:
-    """The budget file, row by row."""
-    with next(DEMO.glob("*_Budget_v1.csv")).open(newline="") as lines:
-        rows = list(csv.reader(lines))[1:]
-    return {"/".join(row[:4]): Decimal(row[4].replace(",", "")) for row in rows}
-
-
-def rows_by_path(rollup: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    return {row["path"]: row for row in rollup["rows"]}
-
-
 def test_the_budget_adds_up_at_every_level(demo: Running) -> None:
     expected: dict[str, Decimal] = {}
     for product, annual in budget().items():
@@ -141,15 +74,38 @@ def test_the_budget_adds_up_at_every_level(demo: Running) -> None:
     assert found == expected
 
 
-def test_only_the_approved_schedule_is_planned(demo: Running, company: dict[str, Any]) -> None:
-    planned = sum(map(Decimal, company["approved"]["amounts"].split(",")))
-    rows = rows_by_path(demo.answer["rollup"])
-    assert {path for path, row in rows.items() if row["level"] == 4 and Decimal(row["planned"])} == {
-        company["approved"]["product"]
+def test_only_approved_schedules_are_planned_and_one_of_them_is_over_its_lowered_budget(
+    demo: Running, company: dict[str, Any]
+) -> None:
+    planned = {
+        company["rescheduled"]["product"]: sum_of(company["rescheduled"]["amounts"]),
+        company["rejected"]["product"]: sum_of(company["rejected"]["better_amounts"]),
     }
-    assert Decimal(rows["/"]["planned"]) == planned
-    assert rows[company["approved"]["product"]]["state"] == "APPROVED"
-    assert rows[company["rejected"]["product"]]["state"] == "REJECTED"
+    rows = rows_by_path(demo.answer["rollup"])
+    of_products = {path: Decimal(row["planned"]) for path, row in rows.items() if row["level"] == 4}
+    assert {path: amount for path, amount in of_products.items() if amount} == planned
+    assert Decimal(rows["/"]["planned"]) == sum(planned.values())
+    assert {rows[path]["state"] for path in planned} == {"APPROVED"}
+    assert {path for path in planned if rows[path]["over_budget"]} == {company["rejected"]["product"]}
+
+
+def test_whoever_decides_in_place_of_somebody_is_recorded_with_both_names(
+    demo: Running, company: dict[str, Any]
+) -> None:
+    events = demo.json("audit", company["rejected"]["product"])["events"]
+    (approval,) = [event for event in events if event["fact_name"] == "schedule.Approved"]
+    assert (approval["actor_name"], approval["on_behalf_of_name"]) == ("Anders Lund", "Mei Tanaka")
+    assert approval["channel"] == "cli"
+    assert approval["policies"]
+    assert approval["policy_version"]
+    shown = demo.json("person", "show", company["delegation"]["to"])
+    (delegation,) = shown["delegations"]
+    assert (delegation["delegated_by_name"], delegation["holds_today"]) == ("Mei Tanaka", True)
+    ended = demo.json(
+        "person", "end-delegation", "--to", company["delegation"]["to"], "--as", company["delegation"]["by"]
+    )
+    assert ended["events"] == 1
+    assert demo.json("person", "show", company["delegation"]["to"])["delegations"][0]["ended_at"]
 
 
 def test_actual_and_unallocated_add_up_to_the_report_to_the_last_digit(demo: Running, company: dict[str, Any]) -> None:
@@ -191,17 +147,20 @@ def test_twelve_accounts_are_known_from_organizations_and_eleven_are_allocated(
 
 
 def test_what_the_demo_suggests_works(demo: Running, company: dict[str, Any]) -> None:
-    rejected = company["rejected"]
-    product, year = rejected["product"], ("--year", str(company["fiscal_year"]))
-    assert product in [task["subject"] for task in demo.json("tasks", "--as", rejected["owner"])["tasks"]]
-    amounts = ("--amounts", rejected["better_amounts"])
-    submitted = demo.json("schedule", "submit", product, *year, *amounts, "--as", rejected["owner"])
-    assert submitted["schedule"]["state"] == "PENDING"
-    own = demo.allot("schedule", "approve", product, *year, "--as", rejected["owner"])
+    over = company["rejected"]
+    product, year = over["product"], ("--year", str(company["fiscal_year"]))
+    (task,) = [task for task in demo.json("tasks", "--as", over["owner"])["tasks"] if task["subject"] == product]
+    assert task["kind"] == "reschedule"
+    assert task["command"].startswith("allot schedule request")
+    new = ("--reason", "Fits the lower budget.", "--amounts", over["fitting_amounts"])
+    requested = demo.json("schedule", "request", product, *year, *new, "--as", over["owner"])
+    assert (requested["schedule"]["state"], requested["schedule"]["round"]) == ("RESCHEDULE_REQUESTED", 2)
+    own = demo.allot("schedule", "grant", product, *year, "--as", over["owner"])
     assert own.returncode == 4
-    approve = ("schedule", "approve", product, *year, "--as", rejected["decided_by"])
-    assert demo.json(*approve)["schedule"]["state"] == "APPROVED"
-    again = demo.json(*approve)
+    grant = ("schedule", "grant", product, *year, "--as", over["decided_by"])
+    granted = demo.json(*grant)["schedule"]
+    assert (granted["state"], granted["over_budget"]) == ("APPROVED", False)
+    again = demo.json(*grant)
     assert again["events"] == 0
     assert "that decision stands" in again["message"]
 
@@ -210,8 +169,9 @@ def test_every_event_leads_to_the_run_that_recorded_it(demo: Running, company: d
     product = company["approved"]["product"]
     events = demo.json("audit", product)["events"]
     by_name = {event["fact_name"]: event for event in events}
-    approval = by_name["schedule.Approved"]
+    approval = by_name["schedule.Approved"]  # of the attached schedule, in round 2
     assert approval["actor_name"] == "Mei Tanaka"
+    assert approval["workflow_id"].endswith("/Web Shop/2")
     address = f"{demo.answer['temporal_ui_url']}/namespaces/default/workflows/schedule%2F2026%2FRetail%2F"
     assert approval["run_url"].startswith(address)
     assert approval["run_url"].endswith(f"/{approval['workflow_run_id']}/history")
@@ -285,6 +245,87 @@ def test_a_bad_budget_file_gets_a_table_of_its_problems(demo: Running) -> None:
     assert demo.allot("rollup", "--year", "2027").returncode == 5
 
 
+SUBMIT = ("schedule", "submit", "Logistics/Transport/Delivery/Parcel Tracking", "--year", "2026")
+SOFIA, ANDERS, INGRID = ("--as", "sofia.marin@example.com"), ("--as", "anders.lund@example.com"), ALLOCATE[-2:]
+
+
+def test_a_schedule_goes_all_its_ways(demo: Running) -> None:
+    product = SUBMIT[2:]
+
+    def state(*arguments: str) -> str:
+        return str(demo.json("schedule", *arguments)["schedule"]["state"])
+
+    assert state(*SUBMIT[1:], "--even", *SOFIA) == "PENDING"
+    assert state("withdraw", *product, "--note", "Too early.", *SOFIA) == "DRAFT"
+    assert state(*SUBMIT[1:], "--even", *SOFIA) == "PENDING"
+    assert state("reject", *product, "--reason", "Too even.", *ANDERS) == "REJECTED"
+    assert state("revise", *product, *SOFIA) == "DRAFT"
+    assert state(*SUBMIT[1:], "--even", *SOFIA) == "PENDING"
+    stale = demo.allot("schedule", "approve", *product, "--version", "3", *ANDERS)
+    assert stale.returncode in (0, 6)
+    stale = demo.allot("schedule", "approve", *product, "--version", "2", *ANDERS)
+    assert stale.returncode == 6
+    assert "Since then" in stale.stderr
+    assert "`allot schedule show`" in stale.stderr
+    assert state("approve", *product, *ANDERS) == "APPROVED"
+    assert state("request", *product, "--reason", "More parcels.", *SOFIA) == "RESCHEDULE_REQUESTED"
+    assert state("deny", *product, "--reason", "Not this year.", *ANDERS) == "APPROVED"
+    assert state("request", *product, "--reason", "Many more parcels.", *SOFIA) == "RESCHEDULE_REQUESTED"
+    assert state("grant", *product, *ANDERS) == "RESCHEDULING"
+    assert state("withdraw", *product, *SOFIA) == "APPROVED"
+    assert demo.json("schedule", "show", *product)["round"] == 3
+
+
+def test_closed_months_stay_as_they_were_approved(demo: Running) -> None:
+    product = ("Retail/Digital Commerce/Storefront/Web Shop", "--year", "2026")
+    priya, mei = ("--as", "priya.nair@example.com"), ("--as", "mei.tanaka@example.com")
+    assert demo.json("month", "close", "2026-05", *INGRID)["events"] == 1
+    assert [one["month"] for one in demo.json("month", "list", "--year", "2026")["closed"]] == ["2026-05"]
+    shown = demo.allot("schedule", "show", *product).stdout
+    assert "closed" in next(line for line in shown.splitlines() if line.startswith("2026-05"))
+    moved = demo.allot("schedule", "request", *product, "--reason", "x", "--amounts", ",".join(["1"] * 12), *priya)
+    assert moved.returncode == 3
+    assert "2026-05 stays USD 2,900.00" in moved.stderr
+    asked = demo.json("schedule", "request", *product, "--reason", "Evenly.", "--even", *priya)
+    assert asked["schedule"]["submitted"]["2026-05"] == "2900.00"
+    assert demo.json("schedule", "deny", *product, "--reason", "No.", *mei)["schedule"]["state"] == "APPROVED"
+    assert demo.allot("month", "close", "2999-01", *INGRID).returncode == 2
+    assert demo.allot("month", "close", "2026-05", *priya).returncode == 4
+    assert demo.json("month", "reopen", "2026-05", "--reason", "A late bill.", *INGRID)["events"] == 1
+    assert demo.json("month", "list", "--year", "2026")["closed"] == []
+
+
+def test_people_come_in_a_file_go_and_take_their_tasks_with_them(demo: Running) -> None:
+    file = demo.directory / "people.csv"
+    product = "Retail/Store Operations/Point of Sale/Till Platform"
+    file.write_text(
+        f"email,name,persona,node\nkim@example.com,Kim Ruiz,product_owner,{product}\nlee@example.com,Lee,,\n"
+    )
+    load = ("person", "import", str(file), *INGRID)
+    imported = demo.json(*load)
+    assert (imported["status"], imported["people"], imported["grants"]) == ("imported", 2, 1)
+    assert demo.json(*load)["status"] == "unchanged"
+    assert [task["subject"] for task in demo.json("tasks", "--as", "kim@example.com")["tasks"]] == [product]
+    gone = demo.json("person", "deactivate", "kim@example.com", "--reason", "Left.", *INGRID)
+    assert "1 grant was withdrawn" in gone["message"]
+    refused = demo.allot("schedule", "submit", product, "--year", "2026", "--even", "--as", "kim@example.com")
+    assert (refused.returncode, "deactivated" in refused.stderr) == (4, True)
+    assert demo.json("tasks", "--as", "kim@example.com")["tasks"] == []
+    file.write_text("email,name,persona,node\nkim@example.com,Kim Ruiz,,\nnobody,,king,\n")
+    bad = demo.allot(*load)
+    assert (bad.returncode, bad.stdout) == (2, "")
+    assert "3 problems; nobody was imported" in bad.stderr
+    assert demo.json("person", "reactivate", "kim@example.com", *INGRID)["events"] == 1
+    grant = f"product_owner:{product}"
+    for done in ("grant", "withdraw"):
+        (answer,) = demo.json("person", done, "kim@example.com", grant, *INGRID)["grants"]
+        assert answer["events"] == 2
+    assert demo.json("person", "deactivate", "kim@example.com", *INGRID)["events"] == 1
+    people = {person["email"]: person["state"] for person in demo.json("person", "list")["people"]}
+    assert people["kim@example.com"] == "deactivated"
+    assert people["lee@example.com"] == "active"
+
+
 def test_the_same_budget_twice_changes_nothing_and_another_one_is_refused(demo: Running) -> None:
     file = next(DEMO.glob("*_Budget_v1.csv"))
     assert demo.json("budget", "load", str(file), "--as", "ingrid.solberg@example.com")["status"] == "unchanged"
@@ -324,5 +365,7 @@ def test_without_keep_it_shows_the_tables_and_ends(tmp_path: Path) -> None:
     assert "Reconciled to the last digit" in done.stdout
     assert "loyalty-pilot" in done.stdout
     assert "243,250.50" in done.stdout
+    assert "in place of Mei Tanaka" in done.stdout
+    assert "OVER BUDGET" in done.stdout
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "embedded.env").exists()

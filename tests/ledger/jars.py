@@ -27,7 +27,8 @@ from domain.decision import (
     Stream,
 )
 from domain.errors import BadInput, Contention, Refusal
-from ledger.ledger import Ledger, Registry
+from ledger.deciding import Registry
+from ledger.ledger import Ledger
 from rights.cedar import CedarRights
 
 ANN = "ann@example.com"
@@ -168,11 +169,14 @@ FOLDS = {
     "holders": Fold(frozenset(), people.evolve_holders),
     "refusal": Fold(None, lambda _, fact: fact),
 }
-FACTS: dict[str, type[Fact]] = {fact.fact_name: fact for fact in (Filled, Sealed, CommandRefused, *people.FACTS)}
+_ALL_FACTS: tuple[type[Fact], ...] = (Filled, Sealed, CommandRefused, *people.FACTS)
+FACTS: dict[str, type[Fact]] = {fact.fact_name: fact for fact in _ALL_FACTS}
 JARS = Registry(FOLDS, RULES, FACTS)
 
 
-def open_ledger(database_url: str, *, pool_size: int = 4, accept_claimed_actors: bool = False) -> Ledger:
+def open_ledger(
+    database_url: str, *, pool_size: int = 4, accept_claimed_actors: bool = False, registry: Registry = JARS
+) -> Ledger:
     """A ledger of jars, in which Ann is known."""
     ledger = Ledger(
         database_url,
@@ -180,7 +184,7 @@ def open_ledger(database_url: str, *, pool_size: int = 4, accept_claimed_actors:
         rights=CedarRights(),
         pool_size=pool_size,
         accept_claimed_actors=accept_claimed_actors,
-        registry=JARS,
+        registry=registry,
     ).open()
     ledger.people.ensure(ANN, "Ann")
     return ledger
@@ -193,6 +197,14 @@ def fill(name: str | None = None, *beans: int, **fields: Any) -> Fill:
 
 def seal(name: str, command_id: UUID | None = None) -> Seal:
     return Seal(command_id=command_id or uuid4(), actor=ANN, jar=name)
+
+
+def guarded(name: str, guard: str) -> Guarded:
+    return Guarded(command_id=uuid4(), actor=ANN, jar=name, guard=guard)
+
+
+def stock(shelf: str, jars: int) -> Stock:
+    return Stock(command_id=uuid4(), actor=ANN, shelf=shelf, jars=jars)
 
 
 def deliver(ledger: Ledger, command: Command, times: int = 50) -> Accepted | Refused:
@@ -222,7 +234,8 @@ def look_away(database_url: str) -> None:
     """The planted fault: an append that finds that nothing has moved, whatever has."""
     with sql(database_url) as connection:
         connection.execute(
-            "CREATE OR REPLACE FUNCTION ledger_moved(ids uuid[], versions bigint[], positions bigint[], digests bytea[]) "
+            "CREATE OR REPLACE FUNCTION "
+            "ledger_moved(ids uuid[], versions bigint[], positions bigint[], digests bytea[]) "
             "RETURNS boolean LANGUAGE sql AS 'SELECT false'"
         )
 

@@ -90,7 +90,7 @@ def test_an_id_belongs_to_one_command(ledger: Ledger, database_url: str) -> None
 def test_a_repetition_may_come_through_another_door_or_spell_out_a_default(ledger: Ledger) -> None:
     command = fill("a")
     outcome = ledger.record(command)
-    assert ledger.record(command.model_copy(update={"channel": Channel.UPDATE, "label": ""})) == outcome
+    assert ledger.record(command.model_copy(update={"channel": Channel.CLI, "label": ""})) == outcome
     assert command_hash(command) != command_hash(command.model_copy(update={"actor": "ben@example.com"}))
 
 
@@ -141,7 +141,11 @@ def test_an_event_keeps_who_when_through_which_door_and_by_which_process(ledger:
     assert first == ledger.read(jar("a"))[0]
     assert (first.position, first.stream, first.stream_version, first.fact) == (1, "jar/a", 1, Filled(beans=1))
     assert (first.workflow_id, first.workflow_run_id, first.activity_id) == ("w", "r", "7")
-    assert (first.channel, first.command_id, first.actor) == (Channel.CLI, command.command_id, ledger.people.find(ANN))
+    assert (first.channel, first.command_id, first.actor) == (
+        Channel.UPDATE,
+        command.command_id,
+        ledger.people.find(ANN),
+    )
     assert before <= first.recorded_at <= datetime.now(UTC)
     assert first.recorded_at.utcoffset() is not None
     assert first.event_id != second.event_id

@@ -107,18 +107,19 @@ def path(text: str) -> NodePath:
     return NodePath.parse(text)
 
 
-def loaded(products: int = 1, total: str = "0", fiscal_year: int = 2026) -> Event:
+def loaded(products: int = 1, total: str = "0", fiscal_year: int = 2026, **more: Any) -> Event:
+    more.setdefault("labels", ("Division", "Team", "Portfolio", "Product"))
     fact = BudgetLoaded(
         fiscal_year=fiscal_year,
         content_hash=HASH,
         customer="Customer",
         option="Budget",
         file_version="v1",
-        labels=("Division", "Team", "Portfolio", "Product"),
         effective_on=date(fiscal_year, 1, 1),
         currency="USD",
         products=products,
         total=Decimal(total),
+        **more,
     )
     return Event(book_stream(fiscal_year), fact)
 
@@ -136,17 +137,29 @@ def line(product: str, annual: str, fiscal_year: int = 2026, **more: Any) -> Eve
     return Event(line_stream(fiscal_year, fact.product), fact)
 
 
-def submitted(product: str, *amounts: str, fiscal_year: int = 2026, by: PersonId = ANN, note: str = "") -> Event:
+def by_month(amounts: Sequence[str], fiscal_year: int) -> dict[Month, Decimal]:
     """Amounts from the first month on; the last one is repeated to the end of the year."""
     months = CALENDAR.months(fiscal_year)
     padded = [*amounts, *[amounts[-1]] * (len(months) - len(amounts))]
+    return {month: Decimal(amount) for month, amount in zip(months, padded, strict=True)}
+
+
+def submitted(
+    product: str,
+    *amounts: str,
+    fiscal_year: int = 2026,
+    by: PersonId = ANN,
+    on_behalf_of: PersonId | None = None,
+    note: str = "",
+) -> Event:
     fact = Submitted(
         fiscal_year=fiscal_year,
         product=path(product),
-        amounts={month: Decimal(amount) for month, amount in zip(months, padded, strict=True)},
+        amounts=by_month(amounts, fiscal_year),
         annual=Decimal(10_000),
         currency="USD",
         submitted_by=by,
+        submitted_for=on_behalf_of,
         note=note,
     )
     return Event(schedule_stream(fiscal_year, fact.product), fact)

@@ -27,6 +27,7 @@ from tests.views.given import (
     submitted,
     vended,
 )
+from tests.views.given_process import granted_request, requested
 from views.batch import BrokenLog
 from views.projector import Projector
 
@@ -64,6 +65,9 @@ def test_a_budget_line_makes_its_nodes_once(fold: Callable[..., int], rows: Ask)
         (BOOKS, "50.000000000000000000", "B1"),
     ]
     assert rows("SELECT labels, currency FROM budget_books") == [(["Division", "Team", "Portfolio", "Product"], "USD")]
+    assert rows("SELECT DISTINCT fiscal_year, withdrawn, effective_on FROM budget_lines") == [
+        (2026, False, date(2026, 1, 1))
+    ]
 
 
 def test_a_changed_annual_budget_takes_the_place_of_the_old_one(fold: Callable[..., int], rows: Ask) -> None:
@@ -97,12 +101,12 @@ def test_an_approved_schedule_stays_in_force_until_its_successor_is_approved(
     fold: Callable[..., int], rows: Ask
 ) -> None:
     fold(line(CART, "1000"), submitted(CART, "1", by=ANN, note="first"), approved(CART, note="well done"))
-    fold(submitted(CART, "2", by=EVE, note="second"))
+    fold(requested(CART, 2), granted_request(CART), submitted(CART, "2", by=EVE, note="second"))
     query = "SELECT state, version, round, trim_scale(planned)::text, submitted_by, note, reason FROM schedules"
-    assert rows(query) == [("PENDING", 3, 2, "12", EVE, "second", "well done")]
-    fold(approved(CART, version=3))
-    assert rows(query) == [("APPROVED", 4, 2, "24", EVE, "second", "")]
-    assert rows("SELECT decided_by, decided_at, updated_at FROM schedules") == [(BOB, at(5), at(5))]
+    assert rows(query) == [("PENDING", 5, 2, "12", EVE, "second", "")]
+    fold(approved(CART, version=5))
+    assert rows(query) == [("APPROVED", 6, 2, "24", EVE, "second", "")]
+    assert rows("SELECT decided_by, decided_at, updated_at FROM schedules") == [(BOB, at(7), at(7))]
     assert rows(
         "SELECT trim_scale(planned)::text, parts FROM rollup_months WHERE path = '/' AND month = '2026-05'"
     ) == [("2", 1)]
@@ -152,17 +156,6 @@ def test_grants_and_registrations_are_kept_once(fold: Callable[..., int], rows: 
     fold(registered(ANN), granted(ANN, Persona.PRODUCT_OWNER, CART), granted(ANN, Persona.PRODUCT_OWNER, CART))
     assert rows("SELECT person_id, persona, node FROM grants") == [(ANN, "product_owner", CART)]
     assert rows("SELECT person_id, registered_at FROM persons") == [(ANN, at(1))]
-
-
-def test_a_schedule_has_one_open_task_which_changes_hands(fold: Callable[..., int], rows: Ask) -> None:
-    query = "SELECT kind, persona, node, not_by, version, detail, since FROM tasks"
-    fold(submitted(CART, "1", by=ANN, note="please"))
-    approval = ("approve_schedule", "portfolio_owner", "Retail/Digital/Web", ANN, 1, "please", at(1))
-    assert rows(query) == [approval]
-    fold(rejected(CART, "too early"))
-    assert rows(query) == [("revise_schedule", "product_owner", CART, None, 2, "too early", at(2))]
-    fold(submitted(CART, "1"), approved(CART, version=3))
-    assert rows(query) == []
 
 
 def test_an_account_is_a_task_until_it_is_allocated_or_closed(fold: Callable[..., int], rows: Ask) -> None:

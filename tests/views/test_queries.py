@@ -15,7 +15,7 @@ import pytest
 from domain.calendar import Month
 from domain.decision import Persona, PersonId
 from domain.errors import BadInput, Unavailable
-from domain.hierarchy import NodePath
+from domain.hierarchy import DEFAULT_LABELS, NodePath
 from domain.schedule import State
 from tests.views.given import (
     ANN,
@@ -37,6 +37,19 @@ from tests.views.given import (
     store_costs,
     submitted,
     vended,
+)
+from tests.views.given_process import (
+    appointed,
+    closed,
+    deactivated,
+    delegated,
+    delegation_ended,
+    escalated,
+    grant_withdrawn,
+    reactivated,
+    reminded,
+    reopened,
+    requested,
 )
 from views.projector import Projector
 from views.queries import Views
@@ -136,7 +149,7 @@ def test_a_schedule_before_and_after_its_submission(given: Callable[..., int], v
     given(line(CART, "1000", proposal={Month(2026, 1): "5"}))
     draft = views.schedule(2026, path(CART))
     assert draft is not None
-    assert (draft.state, draft.version, draft.round, draft.submitted) == (State.DRAFT, 0, 0, {})
+    assert (draft.state, draft.version, draft.round, draft.submitted) == (State.DRAFT, 0, 1, {})
     assert draft.proposal == {Month(2026, 1): Decimal(5)}
     assert views.current_round(2026, path(CART)) == 1
     given(submitted(CART, "10.5", note="please"), rejected(CART, "too early"))
@@ -148,7 +161,20 @@ def test_a_schedule_before_and_after_its_submission(given: Callable[..., int], v
     assert str(after.submitted[Month(2026, 3)]) == "10.50"
     assert (after.updated_at, views.current_round(2026, path(CART))) == (START + timedelta(seconds=3), 1)
     given(submitted(CART, "10"), approved(CART, version=3))
-    assert views.current_round(2026, path(CART)) == 2
+    assert views.current_round(2026, path(CART)) == 1
+    assert views.current_round(2026, path(CART), for_request=True) == 2
+    given(requested(CART, 2, "11", by=EVE, on_behalf_of=ANN, reason="a new plan"))
+    asked = views.schedule(2026, path(CART))
+    assert asked is not None
+    assert (asked.state, asked.attached, asked.reason) == (State.RESCHEDULE_REQUESTED, True, "a new plan")
+    assert (asked.submitted_by, asked.submitted_for_name) == (EVE, "Ann")
+    assert (str(asked.submitted_total), str(asked.planned), asked.turn, asked.since) == (
+        "132.00",
+        "120.00",
+        asked.version,
+        asked.updated_at,
+    )
+    assert [views.current_round(2026, path(CART), for_request=request) for request in (False, True)] == [2, 2]
 
 
 def test_accounts_with_their_last_allocation(given: Callable[..., int], views: Views) -> None:
@@ -167,21 +193,6 @@ def test_accounts_with_their_last_allocation(given: Callable[..., int], views: V
         (date(2026, 1, 1), date(2026, 3, 1)),
         (date(2026, 3, 1), None),
     ]
-
-
-def test_tasks_are_of_those_who_hold_the_persona_over_the_node_oldest_first(
-    given: Callable[..., int], views: Views
-) -> None:
-    given(granted(ANN, Persona.PORTFOLIO_OWNER, "Retail/Digital/Web"), granted(EVE, Persona.FINANCIAL_ADMIN))
-    given(submitted(SHOP, "1", by=BOB), vended(ONE), submitted(CART, "1", by=BOB), submitted(BOOKS, "1", by=ANN))
-    assert [task.subject for task in views.tasks(ANN)] == [CART]  # not Webshop, and not her own submission
-    assert [(task.kind, task.subject) for task in views.tasks(EVE)] == [("allocate_account", ONE)]
-    assert views.tasks(BOB) == ()
-    given(granted(BOB, Persona.PORTFOLIO_OWNER, "Retail/Digital/Web"), rejected(CART, "no"))
-    assert [(task.kind, task.subject, task.version) for task in views.tasks(BOB)] == [("approve_schedule", BOOKS, 1)]
-    given(granted(BOB, Persona.PRODUCT_OWNER, CART))
-    assert [(task.subject, task.detail) for task in views.tasks(BOB)] == [(BOOKS, ""), (CART, "no")]
-    assert [task.subject for task in views.tasks()] == [SHOP, ONE, BOOKS, CART]
 
 
 def test_the_audit_trail_is_found_by_whatever_it_is_about(
@@ -206,6 +217,21 @@ def test_the_audit_trail_is_found_by_whatever_it_is_about(
     entry = views.audit(CART)[1]
     assert (entry.actor_name, entry.workflow_id, entry.fact["product"]) == ("Ann", log.events[2].workflow_id, CART)
     assert [entry.position for entry in views.audit(CART, limit=2)] == [3, 8]
+    given(reminded(CART, 1), escalated(CART, 1), delegated(BOB, ANN, date(2026, 1, 1), date(2026, 1, 2)))
+    given(granted(BOB, Persona.FINANCIAL_ADMIN), appointed(BOB, Persona.FINANCIAL_ADMIN), closed("2026-01"))
+    assert positions(CART)[-2:] == positions(f"2026/{CART}")[-2:] == [10, 11]
+    assert positions("ann@example.com") == [9, 12]
+    assert positions(str(BOB)) == [12, 13]
+    assert positions("financial_admin//") == [14]
+    assert positions("2026-01") == [15]
+
+
+def test_the_audit_trail_says_on_whose_authority(given: Callable[..., int], views: Views, log: ListLog) -> None:
+    log.add(line(CART, "1"))
+    log.events[0] = log.events[0]._replace(on_behalf_of=EVE, policies=("budget-load",), policy_version="abc")
+    given()
+    (entry,) = views.audit(CART)
+    assert (entry.on_behalf_of, entry.policies, entry.policy_version) == (EVE, ("budget-load",), "abc")
 
 
 def test_people_with_their_grants(given: Callable[..., int], views: Views, database_url: str) -> None:
@@ -218,7 +244,51 @@ def test_people_with_their_grants(given: Callable[..., int], views: Views, datab
     ]
     assert (ann.registered, bob.registered, bob.grants) == (True, False, ())
     assert views.person("Ann@Example.com") == ann
+    given(grant_withdrawn(ANN, Persona.PRODUCT_OWNER, "A b/C/D e/F"), deactivated(ANN))
+    left = views.person("ann@example.com")
+    assert left is not None
+    assert (left.deactivated, [grant.persona for grant in left.grants]) == (True, [Persona.FINANCIAL_ADMIN])
+    given(reactivated(ANN))
+    assert [person.deactivated for person in views.people()] == [False, False]
     assert views.person("nobody@example.com") is None
+
+
+def test_a_fiscal_year_has_labels_loads_and_closed_months(
+    given: Callable[..., int], views: Views, database_url: str
+) -> None:
+    introduce(database_url, ann=ANN)
+    assert views.labels(2026) == DEFAULT_LABELS
+    assert (views.loads(2026), views.closed_months(2026)) == ((), ())
+    given(loaded(2, "30.5"), loaded(1, "7", mode="change", added=0, changed=1, labels=("A", "B", "C", "D")))
+    given(loaded(9, "1", 2027), closed("2026-02", note="invoiced"), closed("2026-01"), closed("2026-03"))
+    given(reopened("2026-03"))
+    assert (views.labels(2026), views.labels(2027)[0]) == (("A", "B", "C", "D"), "Division")
+    first, second = views.loads(2026)
+    assert (first.ordinal, first.mode, first.added, str(first.total), first.loaded_by_name) == (
+        1,
+        "new",
+        2,
+        "30.50",
+        "Ann",
+    )
+    assert (second.ordinal, second.mode, second.added, second.changed) == (2, "change", 0, 1)
+    assert [(str(m.month), m.note, m.closed_by_name) for m in views.closed_months(2026)] == [
+        ("2026-01", "", "Ann"),
+        ("2026-02", "invoiced", "Ann"),
+    ]
+
+
+def test_delegations_given_and_received(given: Callable[..., int], views: Views, database_url: str) -> None:
+    introduce(database_url, ann=ANN, bob=BOB)
+    first, last = date(2026, 3, 2), date(2026, 3, 6)
+    given(
+        delegated(BOB, ANN, first, last, note="on leave"), delegated(ANN, EVE, last, last), delegation_ended(ANN, EVE)
+    )
+    given_, received = views.delegations(ANN)
+    assert (given_.person_name, given_.delegated_by_name, given_.note) == ("Bob", "Ann", "on leave")
+    assert [given_.holds_on(day) for day in (first, last, last + timedelta(1))] == [True, True, False]
+    assert (received.delegated_by, received.holds_on(last)) == (EVE, False)
+    assert [delegation.person_id for delegation in views.delegations(BOB)] == [BOB]
 
 
 def test_what_is_known(given: Callable[..., int], views: Views, database_url: str) -> None:

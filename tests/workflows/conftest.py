@@ -5,13 +5,10 @@ from collections.abc import AsyncIterator
 import pytest
 from temporalio.client import Client
 
-from tests.workflows.replay import replay_all_runs
 from tests.workflows.stage import Stage, on_stage
 
 
 @pytest.fixture
 async def stage(temporal_client: Client, database_url: str) -> AsyncIterator[Stage]:
-    """Replays afterwards what the test has played."""
     async with on_stage(temporal_client, database_url) as made:
         yield made
-    await replay_all_runs(temporal_client, made.process_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,7 +15,8 @@ from temporalio.exceptions import ApplicationError
 
 from activities.budget_files import BudgetFiles
 from activities.contracts import ActivityName
-from domain.decision import Accepted, Channel, Organization, Persona
+from activities.people_files import PeopleFiles
+from domain.decision import Organization, Persona
 from domain.people_commands import GrantPersona
 from domain.process import (
     COST_QUEUE,
@@ -24,6 +26,7 @@ from domain.process import (
     CostSource,
     DirectCommand,
     RegisterPersonRequest,
+    PeopleFile,
     SyncRequest,
     SyncResult,
     WorkflowName,
@@ -31,17 +34,20 @@ from domain.process import (
     cost_import_process_id,
     cost_watch_process_id,
     direct_decision_process_id,
+    people_import_process_id,
     person_registration_process_id,
 )
 from file_store import FileStore
+from tests.workflows import round_scenarios as rounds
 from tests.workflows.reports import JUNE, Reports
-from tests.workflows.stage import LEAD, OTHER_LEAD, OWNER, STRANGER, Stage, at_work
+from tests.workflows.stage import LEAD, OTHER_LEAD, OWNER, STRANGER, SetClock, Stage, at_work, make_admin
 
-type Scenario = Callable[[Stage], Awaitable[str]]
-"""Plays on a stage and gives the id of the process whose history is kept."""
+type Scenario = Callable[[Stage], Awaitable[str | tuple[str, str]]]
+"""Plays on a stage and gives the id of the process whose history is kept, or of one of its runs."""
 
 BUDGET_FILE = "Example_2027_true_2027-01-01_false_Budget_v1.csv"
 BUDGET = b"Business Unit,Department,Portfolio,Product,Annual\nRetail,Digital,Web,Checkout,1200.00\n"
+PEOPLE = b"email,name,persona,node\nann@example.com,Ann,product_owner,Retail/Digital/Web/Checkout\n"
 
 
 async def submit_approve(stage: Stage) -> str:
@@ -55,7 +61,7 @@ async def reject_resubmit_approve(stage: Stage) -> str:
     await stage.submit()
     await stage.reject()
     await stage.submit("50.00")
-    await stage.approve(version=3)
+    await stage.approve(version=4)
     await stage.handle.result()
     return stage.process_id
 
@@ -116,6 +122,18 @@ async def budget_load(stage: Stage) -> str:
     return process_id
 
 
+async def people_import(stage: Stage) -> str:
+    make_admin(stage, OWNER)
+    with tempfile.TemporaryDirectory() as folder:
+        store = FileStore(str(Path(folder)))
+        file = PeopleFile(command_id=uuid4(), actor=OWNER, content_hash=store.put(PEOPLE), file_name="people.csv")
+        process_id = people_import_process_id(file.content_hash)
+        async with at_work(stage.client, [PeopleFiles(stage.ledger, store).import_people]) as queue:
+            result = await play(stage, WorkflowName.PEOPLE_IMPORT, file, process_id, queue)
+    assert result["status"] == "imported", result
+    return process_id
+
+
 async def organization_sync(stage: Stage) -> str:
     async with at_work(stage.client, [sync], ORGANIZATIONS_QUEUE, workflows=()):
         await play(stage, WorkflowName.ORGANIZATION_SYNC, SyncRequest(), ORGANIZATION_SYNC_PROCESS_ID)
@@ -150,19 +168,44 @@ SCENARIOS: dict[str, Scenario] = {
     "organization-sync": organization_sync,
     "cost-watch": cost_watch,
     "cost-import": cost_import,
+    "people-import": people_import,
+    "approved-in-time": rounds.approved_in_time,
+    "revised": rounds.revised,
+    "revised-by-hand": rounds.revised_by_hand,
+    "withdrawn": rounds.withdrawn,
+    "request-grant-submit-approve": rounds.request_grant_submit_approve,
+    "request-attached-grant": rounds.request_attached_grant,
+    "denied": rounds.denied,
+    "given-up": rounds.given_up,
+    "returned-by-load": rounds.returned_by_load,
+    "reminded-escalated-stand-in": rounds.reminded_escalated_stand_in,
+    "year-end": rounds.year_end,
+    "continued-as-new": rounds.continued_as_new,
+    "continues-as-new": rounds.continues_as_new,
+    "round-of-the-past": rounds.round_of_the_past,
+    "hostile-signals-in-time": rounds.hostile_signals_in_time,
 }
+"""Those up to `cost-import` were recorded before schedules had times, and stand for the runs of that version."""
+
+ON_AN_IMPATIENT_SERVER = frozenset({"continued-as-new", "continues-as-new"})
+"""Which suggests to continue as new after a few events."""
+
+
+def staging(name: str) -> dict[str, Any]:
+    """What the stage of that scenario needs: clocks that are set, because nobody waits for a reminder here."""
+    now = datetime.now(UTC)
+    match name:
+        case "reminded-escalated-stand-in":
+            return {"clock": SetClock(now - rounds.LONG_AGO), "year": now.year + 1}
+        case "year-end":
+            return {"clock": SetClock(datetime(now.year - 1, 12, 31, 12, tzinfo=UTC)), "year": now.year - 1}
+    return {}
 
 
 @activity.defn(name=ActivityName.SYNC_ORGANIZATION)
 def sync(_request: SyncRequest) -> SyncResult:
     """AWS is no matter of the process."""
     return SyncResult(accounts=12, recorded=1, calls=3, position=7)
-
-
-def make_admin(stage: Stage, email: str) -> None:
-    known: dict[str, Any] = {"actor": "system", "channel": Channel.SETUP, "person": email}
-    outcome = stage.ledger.record(GrantPersona(command_id=uuid4(), persona=Persona.FINANCIAL_ADMIN, **known))
-    assert isinstance(outcome, Accepted)
 
 
 async def play(stage: Stage, name: WorkflowName, request: object, process_id: str, queue: str = "") -> Any:

@@ -7,8 +7,8 @@ import itertools
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
-from datetime import date, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
@@ -17,8 +17,6 @@ from temporalio.client import Client, WithStartWorkflowOperation, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import SandboxRestrictions
-from temporalio.workflow import SandboxImportNotificationPolicy
 
 from activities.ledger_commands import LedgerCommands
 from activities.schedule_waiting import ScheduleWaiting
@@ -29,32 +27,43 @@ from domain.decision import SYSTEM, Accepted, Channel, CommandRefused, Organizat
 from domain.hierarchy import NodePath
 from domain.people_commands import GrantPersona, RegisterPerson
 from domain.process import ScheduleRound, ScheduleView, UpdateName, WorkflowName, schedule_process_id
-from domain.schedule import schedule_stream
-from domain.schedule_commands import SubmitSchedule
-from domain.schedule_decisions import ApproveSchedule, RejectSchedule
+from domain.schedule import FIRST_ROUND, schedule_stream
+from domain.schedule_commands import RequestReschedule, ReviseSchedule, SubmitSchedule, WithdrawSchedule
+from domain.schedule_decisions import ApproveSchedule, DenyReschedule, GrantReschedule, RejectSchedule
+from domain.waiting import waiting_stream
 from ledger.ledger import Ledger
 from rights.cedar import CedarRights
+from tests.workflows.replay import Remembering
 from workflows.budget_schedule import BudgetSchedule
-from workflows.registration import WORKFLOWS, workflow_runner
+from workflows.registration import WORKFLOWS
 
 YEAR = 2026
 PRODUCT = NodePath(("Retail", "Digital", "Web", "Checkout"))
-MONTHS = Organization().calendar.months(YEAR)
+ORGANIZATION = Organization()
+MONTHS = ORGANIZATION.calendar.months(YEAR)
 OWNER, LEAD, OTHER_LEAD, STRANGER = "owner@example.com", "lead@example.com", "other.lead@example.com", "no@example.com"
 REFUSED_WITHIN_S = 60.0
 ANSWER_WITHIN = timedelta(seconds=20)
-STRICT = SandboxRestrictions.default.with_import_notification_policy(
-    SandboxImportNotificationPolicy.RAISE_ON_UNINTENTIONAL_PASSTHROUGH
-    | SandboxImportNotificationPolicy.WARN_ON_DYNAMIC_IMPORT
-)
-_queues = itertools.count(1)
+_numbers = itertools.count(1)
 
 
 @contextmanager
-def company(database_url: str, accept_claimed_actors: bool = True) -> Iterator[Ledger]:
+def company(
+    database_url: str,
+    accept_claimed_actors: bool = True,
+    *,
+    organization: Organization = ORGANIZATION,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    years: Sequence[int] = (YEAR,),
+) -> Iterator[Ledger]:
     """An owner, two portfolio owners, somebody without rights, and a product with USD 1,200.00 for the year."""
     with Ledger(
-        database_url, Organization(), rights=CedarRights(), pool_size=10, accept_claimed_actors=accept_claimed_actors
+        database_url,
+        organization,
+        rights=CedarRights(),
+        pool_size=10,
+        clock=clock,
+        accept_claimed_actors=accept_claimed_actors,
     ) as ledger:
         for email, persona, node in (
             (OWNER, Persona.PRODUCT_OWNER, PRODUCT),
@@ -67,27 +76,53 @@ def company(database_url: str, accept_claimed_actors: bool = True) -> Iterator[L
             ledger.record(RegisterPerson(command_id=uuid4(), **known))
             if persona:
                 ledger.record(GrantPersona(command_id=uuid4(), persona=persona, node=node, **known))
-        ledger.record(
-            LoadBudget(
-                command_id=uuid4(),
-                actor=SYSTEM,
-                channel=Channel.SETUP,
-                fiscal_year=YEAR,
-                content_hash="0" * 64,
-                customer="Example",
-                option="Budget",
-                file_version="v1",
-                is_new=True,
-                is_override=False,
-                effective_on=date(YEAR, 1, 1),
-                labels=("Business Unit", "Department", "Portfolio", "Product"),
-                rows=(BudgetRow(product=PRODUCT, annual=Decimal("1200.00")),),
-            )
-        )
+        for year in years:
+            outcome = ledger.record(budget_of(year))
+            assert isinstance(outcome, Accepted), outcome
         yield ledger
 
 
+def budget_of(
+    year: int = YEAR,
+    annual: str = "1200.00",
+    month: int | None = None,
+    products: Sequence[NodePath] = (PRODUCT,),
+) -> LoadBudget:
+    """The first load of a year, or a change from the first of a month on."""
+    return LoadBudget(
+        command_id=uuid4(),
+        actor=SYSTEM,
+        channel=Channel.SETUP,
+        fiscal_year=year,
+        content_hash=uuid4().hex * 2,
+        customer="Example",
+        option="Budget",
+        file_version="v1",
+        is_new=month is None,
+        is_override=False,
+        effective_on=date(year, month or 1, 1),
+        labels=("Business Unit", "Department", "Portfolio", "Product"),
+        rows=tuple(BudgetRow(product=product, annual=Decimal(annual)) for product in products),
+    )
+
+
+def make_admin(stage: Stage, email: str) -> None:
+    known: dict[str, Any] = {"actor": SYSTEM, "channel": Channel.SETUP, "person": email}
+    outcome = stage.ledger.record(GrantPersona(command_id=uuid4(), persona=Persona.FINANCIAL_ADMIN, **known))
+    assert isinstance(outcome, Accepted)
+
+
 @dataclass
+class SetClock:
+    """A ledger's clock that stands until it is set."""
+
+    at: datetime
+
+    def __call__(self) -> datetime:
+        return self.at
+
+
+@dataclass(frozen=True)
 class Stage:
     """One product's schedule process, and the people around it."""
 
@@ -95,16 +130,24 @@ class Stage:
     ledger: Ledger
     queue: str
     product: NodePath = PRODUCT
-    process_id: str = field(default="")
+    year: int = YEAR
+    round: int = FIRST_ROUND
+    clock: Callable[[], datetime] | None = None
+    """Of the ledger."""
+    # The server is shared by all tests, the ledger is not: a number keeps the processes of several tests apart.
+    apart: str = field(default_factory=lambda: f"test-{next(_numbers)}-{uuid4().hex[:6]}/")
 
-    def __post_init__(self) -> None:
-        # The server is shared by all tests, the ledger is not: the round's number keeps processes apart.
-        self.round = next(_queues)
-        self.process_id = schedule_process_id(YEAR, self.product, self.round)
+    @property
+    def process_id(self) -> str:
+        return self.apart + schedule_process_id(self.year, self.product, self.round)
 
     @property
     def request(self) -> ScheduleRound:
-        return ScheduleRound(fiscal_year=YEAR, product=self.product, round=self.round)
+        return ScheduleRound(fiscal_year=self.year, product=self.product, round=self.round)
+
+    def in_round(self, round_: int) -> Stage:
+        """The process of another round of the same schedule."""
+        return replace(self, round=round_)
 
     @property
     def handle(self) -> WorkflowHandle[Any, Any]:
@@ -145,8 +188,26 @@ class Stage:
     async def reject(self, version: int = 1, actor: str = LEAD, reason: str = "Too much in May") -> Accepted:
         return await self.send(UpdateName.REJECT, RejectSchedule(**self.address(actor), version=version, reason=reason))
 
+    async def withdraw(self, actor: str = OWNER) -> Accepted:
+        return await self.send(UpdateName.WITHDRAW, WithdrawSchedule(**self.address(actor)))
+
+    async def revise(self, actor: str = OWNER) -> Accepted:
+        return await self.send(UpdateName.REVISE, ReviseSchedule(**self.address(actor)))
+
+    async def request_reschedule(self, each: str = "", actor: str = OWNER, reason: str = "More in May") -> Accepted:
+        """To the process of the next round; with amounts where `each` month has one."""
+        amounts = {month: Decimal(each) for month in self.months} if each else {}
+        command = RequestReschedule(**self.address(actor), reason=reason, amounts=amounts)
+        return await self.send(UpdateName.REQUEST, command)
+
+    async def grant(self, version: int, actor: str = LEAD) -> Accepted:
+        return await self.send(UpdateName.GRANT, GrantReschedule(**self.address(actor), version=version))
+
+    async def deny(self, version: int, actor: str = LEAD, reason: str = "Not this year") -> Accepted:
+        return await self.send(UpdateName.DENY, DenyReschedule(**self.address(actor), version=version, reason=reason))
+
     def submission(self, each: str = "100.00", actor: str = OWNER, command_id: UUID | None = None) -> SubmitSchedule:
-        amounts: dict[Month, Decimal] = {month: Decimal(each) for month in MONTHS}
+        amounts: dict[Month, Decimal] = {month: Decimal(each) for month in self.months}
         return SubmitSchedule(**self.address(actor, command_id), amounts=amounts)
 
     def address(self, actor: str, command_id: UUID | None = None) -> dict[str, Any]:
@@ -154,13 +215,21 @@ class Stage:
             "command_id": command_id or uuid4(),
             "actor": actor,
             "channel": Channel.CLI,
-            "fiscal_year": YEAR,
+            "fiscal_year": self.year,
             "product": self.product,
         }
 
+    @property
+    def months(self) -> tuple[Month, ...]:
+        return ORGANIZATION.calendar.months(self.year)
+
     def facts(self) -> list[str]:
         """Names of what happened to the schedule, in order."""
-        return [event.fact.fact_name for event in self.ledger.read(schedule_stream(YEAR, self.product))]
+        return [event.fact.fact_name for event in self.ledger.read(schedule_stream(self.year, self.product))]
+
+    def waits(self) -> list[Any]:
+        """What was done because somebody waited, in order."""
+        return [event.fact for event in self.ledger.read(waiting_stream(schedule_stream(self.year, self.product)))]
 
     def refusals(self) -> list[CommandRefused]:
         return [event.fact for event in self.events() if isinstance(event.fact, CommandRefused)]
@@ -203,8 +272,12 @@ async def at_work(
     max_cached_workflows: int = 100,
     workflows: Sequence[type] = WORKFLOWS,
 ) -> AsyncIterator[str]:
-    """A worker on a queue of its own, whose name is given; its sandbox raises on imports that it should not see."""
-    name = queue or f"test-{next(_queues)}-{uuid4().hex[:6]}"
+    """A worker on a queue of its own, whose name is given; its sandbox raises on imports that it should not see.
+
+    What has ended on it is replayed afterwards.
+    """
+    runner = Remembering()
+    name = queue or f"test-{next(_numbers)}-{uuid4().hex[:6]}"
     with ThreadPoolExecutor(8) as pool:
         async with Worker(
             client,
@@ -212,29 +285,42 @@ async def at_work(
             workflows=workflows,
             activities=activities,
             activity_executor=pool,
-            workflow_runner=workflow_runner(STRICT),
+            workflow_runner=runner,
             max_cached_workflows=max_cached_workflows,
         ):
             yield name
+    await runner.replay_what_ended(client, workflows)
+
+
+def ledger_activities(
+    client: Client, ledger: Ledger, organization: Organization = ORGANIZATION
+) -> tuple[Callable[..., Any], ...]:
+    commands, waiting = LedgerCommands(ledger, organization), ScheduleWaiting(ledger, organization, client)
+    return (
+        commands.record,
+        commands.record_refusal,
+        commands.read_schedule,
+        commands.register_person,
+        waiting.step,
+        waiting.inform_rounds,
+    )
 
 
 @asynccontextmanager
 async def on_stage(
-    client: Client, database_url: str, *, accept_claimed_actors: bool = True, **options: Any
+    client: Client,
+    database_url: str,
+    *,
+    accept_claimed_actors: bool = True,
+    organization: Organization = ORGANIZATION,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    year: int = YEAR,
+    **options: Any,
 ) -> AsyncIterator[Stage]:
-    with company(database_url, accept_claimed_actors) as ledger:
-        commands = LedgerCommands(ledger, Organization())
-        waiting = ScheduleWaiting(ledger, Organization(), client)
-        activities = (
-            commands.record,
-            commands.record_refusal,
-            commands.read_schedule,
-            commands.register_person,
-            waiting.step,
-            waiting.inform_rounds,
-        )
-        async with at_work(client, activities, **options) as queue:
-            yield Stage(client, ledger, queue)
+    """A company at work."""
+    with company(database_url, accept_claimed_actors, organization=organization, clock=clock, years=(year,)) as ledger:
+        async with at_work(client, ledger_activities(client, ledger, organization), **options) as queue:
+            yield Stage(client, ledger, queue, year=year, clock=clock)
 
 
 def code_of(error: ApplicationError) -> tuple[str | None, str]:

@@ -20,8 +20,7 @@ from domain.process import (
     direct_decision_process_id,
     person_registration_process_id,
 )
-from tests.workflows.scenarios import make_admin
-from tests.workflows.stage import OWNER, PRODUCT, STRANGER, Stage
+from tests.workflows.stage import OWNER, PRODUCT, STRANGER, Stage, make_admin
 from workflows.direct_decision import DirectDecision, PersonRegistration
 
 

@@ -1,0 +1,412 @@
+"""The whole lifecycle as a machine: several products, people and months of a year, in any order and by anybody.
+
+Every command runs on the real rules (`lifecycle_recorder`), is predicted by a reference (`lifecycle_model`) and judged
+by a witness (`lifecycle_witness`).
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from itertools import count
+from typing import Any, ClassVar
+from uuid import UUID
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from domain.budget import BudgetRow, book_stream, line_stream
+from domain.budget_load import LoadBudget
+from domain.business_days import BusinessCalendar
+from domain.calendar import FiscalCalendar, Month
+from domain.closing import CloseMonth, ReopenMonth, closing_stream
+from domain.decision import SYSTEM, Channel, Command, Grant, Organization, Persona
+from domain.errors import CommandConflict, Contention
+from domain.hierarchy import NodePath
+from domain.people import person_stream
+from domain.people_commands import (
+    DeactivatePerson,
+    Delegate,
+    EndDelegation,
+    GrantPersona,
+    ReactivatePerson,
+    RegisterPerson,
+    WithdrawGrant,
+)
+from domain.schedule import Schedule, State, schedule_stream
+from domain.schedule_commands import RequestReschedule, ReviseSchedule, ScheduleCommand, SubmitSchedule, WithdrawSchedule
+from domain.schedule_decisions import ApproveSchedule, DenyReschedule, GrantReschedule, RejectSchedule
+from domain.schedule_waiting import EndScheduleYear, EscalateSchedule, RemindSchedule
+from tests.domain import lifecycle_steps
+from tests.domain.lifecycle_model import OFFICE, YEAR, YEAR_OVER, Model, Row
+from tests.domain.lifecycle_recorder import MemoryRecorder, RememberedRights, Told
+from tests.domain.lifecycle_witness import Witness
+from tests.domain.specs import RIGHTS
+
+ORGANIZATION = Organization(
+    "USD", FiscalCalendar(), business=BusinessCalendar(OFFICE, reminder_days=2, year_grace_days=5)
+)
+MONTHS = ORGANIZATION.calendar.months(YEAR)
+WEB, APP = NodePath(("Retail", "Digital", "Web")), NodePath(("Retail", "Digital", "App"))
+DIGITAL = WEB.parent
+CHECKOUT, SEARCH, CART = (NodePath((*p.parts, name)) for p, name in ((WEB, "Checkout"), (WEB, "Search"), (APP, "Cart")))
+PRODUCTS = (CHECKOUT, SEARCH, CART)
+"""Two portfolios, of which one has two products."""
+RIGHTS_OF_ALL = RememberedRights(RIGHTS)
+FIN = "fin"
+HELD: dict[str, tuple[Grant, ...]] = {
+    FIN: (Grant(Persona.FINANCIAL_ADMIN, NodePath.ROOT),),
+    "ann": (
+        Grant(Persona.PRODUCT_OWNER, CHECKOUT),
+        Grant(Persona.PRODUCT_OWNER, SEARCH),
+        Grant(Persona.PORTFOLIO_OWNER, WEB),
+    ),
+    "bob": (Grant(Persona.PORTFOLIO_OWNER, WEB), Grant(Persona.PRODUCT_OWNER, CHECKOUT)),
+    "cat": (Grant(Persona.PRODUCT_OWNER, CART), Grant(Persona.PORTFOLIO_OWNER, APP)),
+    "dan": (Grant(Persona.DEPARTMENT_OWNER, DIGITAL), Grant(Persona.PORTFOLIO_OWNER, APP)),
+    "eve": (),
+}
+NAMES = tuple(HELD)
+GRANTS = tuple(dict.fromkeys(grant for grants in HELD.values() for grant in grants))
+ANNUALS = (0, 300, 600, 900, 960, 1200, 1320)
+
+admins = st.sampled_from((FIN, FIN, FIN, FIN, "dan", "eve"))
+anybody = st.sampled_from(NAMES)
+products = st.sampled_from((CHECKOUT, CHECKOUT, SEARCH, CART))
+through = st.sampled_from((None, None, None, 0, 0, 1, -1))
+"""Which round's process: none, the right one, the next, the one before."""
+behind = st.sampled_from((0, 0, 0, 1, 2, 5, -1))
+choices = st.lists(st.integers(0, 23), min_size=1, max_size=3)
+COMMANDS_BEFORE_THE_END = 70
+"""After which a life may come to the end of the year, where little can happen any more."""
+
+
+class Lifecycle(RuleBasedStateMachine):
+    predicts: ClassVar[bool] = True
+    """Whether the reference is asked; a control leaves it out, so that the witness alone must find the fault."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.recorder = MemoryRecorder(ORGANIZATION, RIGHTS_OF_ALL, NAMES)
+        self.names = {person_id: name for name, person_id in self.recorder.people.items()}
+        self.witness = Witness(self.recorder)
+        self.model = Model({str(p): Row(str(p)) for p in PRODUCTS}, {name: set() for name in NAMES})
+        self.numbers = count()
+        self.sent: list[tuple[Command, Told]] = []
+        self.files: list[LoadBudget] = []
+        for name, grants in HELD.items():
+            self.setup(RegisterPerson, person=name)
+            for grant in grants:
+                self.setup(GrantPersona, person=name, persona=grant.persona, node=grant.node)
+                self.model.held[name].add((str(grant.persona), str(grant.node)))
+
+    # How a command is sent
+
+    def make[C: Command](self, kind: type[C], actor: str, **fields: Any) -> C:
+        channel = Channel.WORKFLOW if actor == SYSTEM else Channel.UPDATE
+        return kind(command_id=self.new_id(), actor=actor, channel=channel, **fields)
+
+    def new_id(self) -> UUID:
+        return UUID(int=next(self.numbers))
+
+    def setup(self, kind: type[Command], **fields: Any) -> None:
+        command = self.make(kind, SYSTEM, **fields)
+        told = self.recorder.record(command, self.model.now)
+        self.witness.saw(command, told, self.model.now)
+        assert not told.code
+
+    def send(self, command: Command) -> None:
+        expected = self.model.objections(command) if self.predicts else set()
+        told = self.witnessed(command)
+        if not self.predicts:
+            return
+        if expected is None:
+            assert not told.code, f"refused though it changes nothing: {told}"
+            assert not told.events, f"recorded what was so already: {told}"
+        elif expected:
+            assert told.code in expected, f"the rules object with {expected}: {told}"
+        else:
+            assert not told.code, f"the rules have no objection: {told}"
+            behalf = told.authority.on_behalf_of
+            lifecycle_steps.accepted(self.model, command, self.names[behalf] if behalf else None)
+
+    def witnessed(self, command: Command) -> Told:
+        before = self.witness.records()
+        told = self.recorder.record(command, self.model.now)
+        self.witness.saw(command, told, self.model.now)
+        assert self.witness.records() == before + len(told.events), "a refusal recorded more than itself"
+        assert not (told.code and told.events), "a refusal recorded more than itself"
+        self.sent.append((command, told))
+        return told
+
+    def schedule(self, product: NodePath) -> Schedule:
+        found: Schedule = self.recorder.state(schedule_stream(YEAR, product))
+        return found
+
+    def about[C: ScheduleCommand](
+        self, kind: type[C], actor: str, product: NodePath, through: int | None = None, **fields: Any
+    ) -> C:
+        schedule = self.schedule(product)
+        begins = kind is RequestReschedule and schedule.state == "APPROVED"
+        round_ = None if through is None else max(1, schedule.round + begins + through)
+        return self.make(kind, actor, fiscal_year=YEAR, product=product, round=round_, **fields)
+
+    # Finance
+
+    @initialize(annuals=st.tuples(*[st.sampled_from(ANNUALS[2:])] * 3))
+    def first_load(self, annuals: tuple[int, ...]) -> None:
+        self.load(FIN, dict(zip(PRODUCTS, annuals, strict=True)), is_new=True)
+
+    @rule(who=admins, annuals=st.lists(st.sampled_from(ANNUALS), min_size=1, max_size=3), mode=st.integers(0, 9))
+    def load_again(self, who: str, annuals: list[int], mode: int) -> None:
+        rows = dict(zip(PRODUCTS[mode % 3 :] + PRODUCTS, annuals, strict=False))
+        self.load(who, rows, is_new=mode == 9, override=mode in (5, 6, 7, 8), incomplete=mode == 8)
+
+    @precondition(lambda self: self.files)
+    @rule(which=st.integers(0, 20))
+    def load_the_same_bytes(self, which: int) -> None:
+        file = self.files[which % len(self.files)]
+        told = self.witnessed(file.model_copy(update={"command_id": self.new_id(), "actor": FIN}))
+        if self.predicts:
+            assert told.code == ("" if self.model.is_finance(FIN) else "NotGranted")
+        assert not told.events, "the same bytes changed something"
+
+    def load(
+        self, who: str, rows: dict[NodePath, int], *, is_new: bool = False, override: bool = False,
+        incomplete: bool = False,
+    ) -> None:
+        month = Month(YEAR, 1 + len(self.sent) % 12)
+        known = tuple(product for product in PRODUCTS if not incomplete or product in rows)
+        command = self.make(
+            LoadBudget,
+            who,
+            fiscal_year=YEAR,
+            content_hash=f"{len(self.recorder.receipts) + 1:064x}",
+            customer="Acme",
+            option="Budget",
+            file_version="v1",
+            is_new=is_new,
+            is_override=override,
+            effective_on=month.first_day,
+            labels=("Unit", "Department", "Portfolio", "Product"),
+            rows=tuple(BudgetRow(product=product, annual=Decimal(annual)) for product, annual in rows.items()),
+            known=known if override else (),
+        )
+        again = bool(self.recorder.state(book_stream(YEAR)).loaded)
+        may = self.model.is_finance(who) and who not in self.model.inactive
+        if may and override and again and len({*known, *rows}) < len(PRODUCTS):
+            with pytest.raises(Contention):
+                self.recorder.record(command, self.model.now)
+            return
+        told = self.witnessed(command)
+        if told.code == "":
+            self.files.append(command)
+        if not self.predicts:
+            return
+        if not may:
+            assert told.code in ("NotGranted", "Deactivated")
+        elif again and is_new and not override:
+            assert told.code == "YearAlreadyLoaded"
+        else:
+            assert not told.code
+            annual = {str(product): amount for product, amount in rows.items()}
+            lifecycle_steps.loaded(
+                self.model, annual, override=override and again, from_month=1 if is_new else month.month
+            )
+
+    @rule(who=admins, number=st.integers(1, 12), close=st.sampled_from((True, True, False)))
+    def close_or_reopen(self, who: str, number: int, close: bool) -> None:
+        if close:
+            self.send(self.make(CloseMonth, who, month=Month(YEAR, number)))
+        else:
+            self.send(self.make(ReopenMonth, who, month=Month(YEAR, number), reason="late invoice"))
+
+    # The way of a schedule: what fits its state, mostly by somebody who may
+
+    def amounts(self, product: NodePath, each: int, keep: bool) -> dict[Month, Decimal]:
+        """Flat, but for the closed months of what is in force, where these are kept."""
+        flat = dict.fromkeys(MONTHS, Decimal(each))
+        approved = self.schedule(product).approved if keep else None
+        closed = self.recorder.state(closing_stream(YEAR))
+        return flat | {month: approved[month] for month in closed if approved}
+
+    def able(self, wanted: Grant, choice: int, product: NodePath | None = None) -> str:
+        """Somebody who holds that or to whom it is delegated, and did not submit; else anybody."""
+        held, delegated = self.witness.grants, self.witness.delegated
+        submitters = self.schedule(product).submitters if product else frozenset()
+        holders = [p for p, name in self.names.items() if wanted in held[p] and p not in submitters]
+        delegates = [d.person_id for d in delegated if wanted in held[d.delegated_by]]
+        found = holders * 2 + delegates
+        return self.names[found[choice % len(found)]] if found else NAMES[choice % len(NAMES)]
+
+    def go_on(self, product: NodePath, choice: int) -> None:
+        schedule = self.schedule(product)
+        annual = self.recorder.state(line_stream(YEAR, product)).annual
+        each = max(0, int(annual.amount) // 12 - choice % 4 * 5)
+        owner = self.able(Grant(Persona.PRODUCT_OWNER, product), choice)
+        portfolio = Grant(Persona.PORTFOLIO_OWNER, product.portfolio)
+        if choice % 8 == 7:
+            portfolio = self.go_up(product)
+        match schedule.state:
+            case State.PENDING | State.RESCHEDULE_REQUESTED if choice % 5:
+                decider = self.able(portfolio, choice // 2, product)
+                self.send(self.decision(decider, product, choice % 3 > 0, 0, None, other=False))
+            case State.PENDING | State.RESCHEDULE_REQUESTED:
+                self.send(self.about(WithdrawSchedule, owner, product))
+            case State.REJECTED if choice % 2:
+                self.send(self.about(ReviseSchedule, owner, product))
+            case State.APPROVED:
+                amounts = self.amounts(product, each, keep=True) if choice % 2 else {}
+                self.send(self.about(RequestReschedule, owner, product, reason="peak moves", amounts=amounts))
+            case _:
+                amounts = self.amounts(product, each, keep=choice % 7 > 0)
+                self.send(self.about(SubmitSchedule, owner, product, 0, amounts=amounts))
+
+    def go_up(self, product: NodePath) -> Grant:
+        """It waited too long, and the level above acts."""
+        self.send(self.about(EscalateSchedule, SYSTEM, product, turn=self.schedule(product).turn))
+        return Grant(Persona.DEPARTMENT_OWNER, product.portfolio.parent)
+
+    @rule(choices=choices)
+    def checkout_goes_on(self, choices: list[int]) -> None:
+        for choice in choices:
+            self.go_on(CHECKOUT, choice)
+
+    @rule(choices=choices)
+    def search_goes_on(self, choices: list[int]) -> None:
+        for choice in choices:
+            self.go_on(SEARCH, choice)
+
+    @rule(choices=choices)
+    def cart_goes_on(self, choices: list[int]) -> None:
+        for choice in choices:
+            self.go_on(CART, choice)
+
+    # Anything by anybody
+
+    @rule(who=anybody, product=products, each=st.integers(-111, 111), keep=st.booleans(), through=through)
+    def ask(self, who: str, product: NodePath, each: int, keep: bool, through: int | None) -> None:
+        amounts = self.amounts(product, abs(each), keep)
+        if self.schedule(product).state in ("PENDING", "RESCHEDULE_REQUESTED") and each % 3:
+            self.send(self.about(WithdrawSchedule if each % 2 else ReviseSchedule, who, product, through))
+        elif each >= 0:
+            self.send(self.about(SubmitSchedule, who, product, through, amounts=amounts))
+        else:
+            self.send(self.about(RequestReschedule, who, product, through, reason="peak moves", amounts=amounts))
+
+    def decision(
+        self, who: str, product: NodePath, yes: bool, behind: int, through: int | None, other: bool
+    ) -> ScheduleCommand:
+        """The one that fits the state, or the other pair; on this version, or one that moved."""
+        schedule = self.schedule(product)
+        requested = (schedule.state == "RESCHEDULE_REQUESTED") is not other
+        version = max(1, schedule.version - behind)
+        if requested and yes:
+            return self.about(GrantReschedule, who, product, through, version=version)
+        if requested:
+            return self.about(DenyReschedule, who, product, through, version=version, reason="no need")
+        if yes:
+            return self.about(ApproveSchedule, who, product, through, version=version)
+        return self.about(RejectSchedule, who, product, through, version=version, reason="too flat")
+
+    @rule(who=anybody, product=products, yes=st.booleans(), behind=behind, through=through, other=st.booleans())
+    def decide(self, who: str, product: NodePath, yes: bool, behind: int, through: int | None, other: bool) -> None:
+        self.send(self.decision(who, product, yes, behind, through, other))
+
+    @rule(product=products, yes=st.booleans(), first=anybody, second=anybody)
+    def two_decide_at_once(self, product: NodePath, yes: bool, first: str, second: str) -> None:
+        """Each on what they saw, which is the same version."""
+        commands = [
+            self.decision(who, product, each, 0, None, other=False) for who, each in ((first, yes), (second, not yes))
+        ]
+        for command in commands:
+            self.send(command)
+
+    # People
+
+    @rule(who=admins, person=st.sampled_from(NAMES[1:]), grant=st.sampled_from(GRANTS), act=st.integers(0, 7))
+    def people_come_and_go(self, who: str, person: str, grant: Grant, act: int) -> None:
+        away = [name for name in NAMES if self.recorder.state(person_stream(self.recorder.people[name])).deactivated]
+        if away and act > 2:
+            self.send(self.make(ReactivatePerson, who, person=away[0] if act > 4 else person))
+        elif act == 0:
+            self.send(self.make(DeactivatePerson, who, person=person))
+        elif act < 3:
+            self.send(self.make(WithdrawGrant, who, person=person, persona=grant.persona, node=grant.node))
+        else:
+            self.send(self.make(GrantPersona, who, person=person, persona=grant.persona, node=grant.node))
+
+    @rule(by=anybody, to=anybody, first=st.integers(-3, 2), last=st.integers(-2, 30), end=st.sampled_from((0, 0, 1)))
+    def delegate_or_end_it(self, by: str, to: str, first: int, last: int, end: int) -> None:
+        if end:
+            made = self.witness.delegated
+            if made and last % 2:
+                by, to = self.names[made[0].delegated_by], self.names[made[0].person_id]
+            self.send(self.make(EndDelegation, by, person=to))
+        else:
+            today = self.model.today
+            days = {"first_day": today + timedelta(days=first), "last_day": today + timedelta(days=last)}
+            self.send(self.make(Delegate, by, person=to, **days))
+
+    # Time
+
+    @rule(hours=st.sampled_from((1, 12, 24, 24 * 3, 24 * 20)))
+    def time_passes(self, hours: int) -> None:
+        self.model.now += timedelta(hours=hours)
+
+    @precondition(lambda self: len(self.sent) > COMMANDS_BEFORE_THE_END)
+    @rule(seconds=st.sampled_from((-1, 0)))
+    def the_year_is_over(self, seconds: int) -> None:
+        self.model.now = max(self.model.now, YEAR_OVER + timedelta(seconds=seconds))
+        for product in PRODUCTS:
+            self.send(self.about(EndScheduleYear, SYSTEM, product))
+
+    @rule(product=products, stale=st.sampled_from((0, 0, 0, 1)), reminder=st.integers(0, 2))
+    def remind_or_escalate(self, product: NodePath, stale: int, reminder: int) -> None:
+        turn = max(0, self.schedule(product).turn - stale)
+        if reminder:
+            self.send(self.about(RemindSchedule, SYSTEM, product, turn=turn, count=reminder))
+        else:
+            self.send(self.about(EscalateSchedule, SYSTEM, product, turn=turn))
+
+    # Deliveries
+
+    @precondition(lambda self: self.sent)
+    @rule(back=st.integers(0, 10))
+    def deliver_again(self, back: int) -> None:
+        """Nothing is recorded, and the first outcome is told, whatever is true by now."""
+        command, first = self.sent[-1 - back % len(self.sent)]
+        before = self.witness.records()
+        assert self.recorder.record(command, self.model.now) == first
+        assert self.witness.records() == before
+        other = command.model_copy(update={"actor": "eve" if command.actor != "eve" else "bob"})
+        with pytest.raises(CommandConflict):
+            self.recorder.record(other, self.model.now)
+
+    # What is so after each step
+
+    @invariant()
+    def the_schedules_are_as_the_reference_has_them(self) -> None:
+        if not self.predicts:
+            return
+        for product in PRODUCTS:
+            live, row = self.schedule(product), self.model.rows[str(product)]
+            assert (live.state, live.version, live.turn, live.round) == (row.state, row.steps, row.since, row.round)
+            assert (live.over_budget, live.attached) == (row.over, row.attached)
+            in_force = None if live.approved is None else tuple(live.approved.values())
+            assert in_force == row.in_force
+            assert dict(live.decisions) == row.decided
+
+    @invariant()
+    def the_people_and_months_are_as_the_reference_has_them(self) -> None:
+        if not self.predicts:
+            return
+        for name in NAMES:
+            person = self.recorder.state(person_stream(self.recorder.people[name]))
+            assert {(grant.persona, str(grant.node)) for grant in person.grants} == self.model.held[name]
+            assert person.deactivated == (name in self.model.inactive)
+        assert {month.month for month in self.recorder.state(closing_stream(YEAR))} == self.model.closed
+
+    def teardown(self) -> None:
+        self.witness.everything_replays()

@@ -1,0 +1,99 @@
+"""A demo that runs, and sums of its sample files that share no code with Allot."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import os
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import psutil
+
+from embedded.process import ROOT
+
+DEMO = ROOT / "demo"
+STARTED_WITHIN_S = 150
+COMMAND = [sys.executable, "-m", "starter"]
+
+
+class Running(NamedTuple):
+    """A demo that was started and has told its figures."""
+
+    process: subprocess.Popen[str]
+    answer: dict[str, Any]
+    directory: Path
+    pids: list[int]
+
+    def allot(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return run(self.directory, *arguments)
+
+    def json(self, *arguments: str) -> Any:
+        done = self.allot(*arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+
+def environment(directory: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ALLOT_", "AWS_"))}
+    return {**kept, "ALLOT_STATE_DIR": str(directory), "PYTHONPATH": str(ROOT)}
+
+
+def run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        env=environment(directory),
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=STARTED_WITHIN_S,
+    )
+
+
+def whole_document(stream: IO[str]) -> dict[str, Any]:
+    """The JSON document, as soon as it is all there."""
+    lines = []
+    for line in stream:
+        lines.append(line)
+        if line.rstrip() == "}":
+            break
+    document: dict[str, Any] = json.loads("".join(lines))
+    return document
+
+
+def started_by(directory: Path) -> list[int]:
+    """Every process of the demo, as it wrote them down, and theirs."""
+    children = [child["pid"] for child in json.loads((directory / "running.json").read_text())["children"]]
+    return [*children, *(inner.pid for pid in children for inner in psutil.Process(pid).children(recursive=True))]
+
+
+def spend_by_sample_account() -> dict[str, Decimal]:
+    """The sample report, line by line."""
+    spend: dict[str, Decimal] = {}
+    for file in sorted((DEMO / "cur").rglob("*.csv.gz")):
+        with gzip.open(file, "rt", newline="") as lines:
+            for line in csv.DictReader(lines):
+                account = line["lineItem/UsageAccountId"]
+                spend[account] = spend.get(account, Decimal(0)) + Decimal(line["lineItem/UnblendedCost"])
+    return spend
+
+
+def budget() -> dict[str, Decimal]:
+    """The budget file and the change to it, row by row."""
+    rows: list[list[str]] = []
+    for pattern in ("*_Budget_v1.csv", "*_Budget_v2.csv"):
+        with next(DEMO.glob(pattern)).open(newline="") as lines:
+            rows += list(csv.reader(lines))[1:]
+    return {"/".join(row[:4]): Decimal(row[4].replace(",", "")) for row in rows}
+
+
+def sum_of(amounts: str) -> Decimal:
+    return sum(map(Decimal, amounts.split(",")), Decimal(0))
+
+
+def rows_by_path(rollup: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {row["path"]: row for row in rollup["rows"]}
