@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 export PYTHON
 
 BIN := .venv/bin
-SOURCES := domain rights ledger views workflows activities cli embedded $(wildcard *.py) tests bench deploy
+SOURCES := domain rights ledger views notifications workflows activities cli embedded $(wildcard *.py) tests bench deploy
 # Each process has servers of its own; a file stays in one process, because its tests may share them.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 # Sets PYTEST_ARGS="-k name -x" and the like.

@@ -76,7 +76,7 @@ def hands(settings: Settings, ledger: Ledger, client: Client, told: Notifying | 
     commands = LedgerCommands(ledger, organization)
     waiting = ScheduleWaiting(ledger, organization, client)
     people = PeopleFiles(ledger, FileStore(settings.file_store))
-    budgets = BudgetFiles(ledger, FileStore(settings.file_store), organization)
+    budgets = BudgetFiles(ledger, FileStore(settings.file_store), organization, url)
     costs = CostReports(ledger, url, organization, settings.cost_memory_mb)
     organizations = Organizations(ledger)
     return Hands(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, time
 from decimal import Decimal
 from functools import lru_cache
@@ -49,7 +49,7 @@ SIGNIFICANT_DIGITS_MAX = 15
 HEADER_COLUMNS_MAX = 100
 FORMATS_REMEMBERED_MAX = 1_000
 
-_SHEET_TYPE, _STRINGS_TYPE = ".worksheet+xml", ".sharedStrings+xml"
+_BOOK_TYPE, _SHEET_TYPE, _STRINGS_TYPE = ".sheet.main+xml", ".worksheet+xml", ".sharedStrings+xml"
 _UNWANTED = {
     "macroenabled": ("is a workbook with macros", "save it as .xlsx, which has none"),
     "vbaproject": ("is a workbook with macros", "save it as .xlsx, which has none"),
@@ -105,7 +105,8 @@ class Workbook:
         if not DEFUSEDXML:
             raise Unavailable("Workbooks are only read with defusedxml, which is missing here: install Allot again.")
         self._archive = Archive(data)
-        self._styles = _opened(self._archive)
+        kinds = _kinds(self._archive)
+        self._styles = _opened(self._archive, kinds)
         visible = [sheet for sheet in self._styles.worksheets if sheet.sheet_state == "visible"]
         if len(visible) != 1:
             names = ", ".join(repr(sheet.title[:31]) for sheet in visible[:5])
@@ -113,8 +114,8 @@ class Workbook:
             raise unreadable(problem, "keep one, the budget; hidden sheets are passed over")
         self._sheet = visible[0]
         self._member = self._sheet._worksheet_path
-        self._stale = bool(self._styles.calculation and self._styles.calculation.fullCalcOnLoad)
-        self._texts = _shared_strings(self._archive)
+        self._stale = _to_be_calculated(self._archive, kinds)
+        self._texts = _shared_strings(self._archive, kinds)
         self.rows = _count(self._archive, self._member, b"</row>")
         """Roughly, for progress."""
         self._format = lru_cache(FORMATS_REMEMBERED_MAX)(self._format_of)
@@ -256,35 +257,51 @@ def _text_columns(header: Sequence[str]) -> frozenset[int]:
     return frozenset(range(PRODUCT_LEVEL)) | frozenset(found)
 
 
-def _opened(archive: Archive) -> Any:
-    """What openpyxl makes of the workbook without its large parts, for which empty ones stand."""
+def _kinds(archive: Archive) -> dict[str, str]:
+    """What each part of the workbook is, by name."""
     with damage_told():
         types = fromstring(archive.part(CONTENT_TYPES))
-        for node in types.iter():
-            for word, (problem, remedy) in _UNWANTED.items():
-                if word in node.get("ContentType", "").lower():
-                    raise unreadable(problem, remedy)
-        kind_of = {node.get("PartName", "").removeprefix("/"): node.get("ContentType", "") for node in types}
-        small = io.BytesIO()
-        with ZipFile(small, "w") as copy:
-            for name in archive.members:
-                kind = kind_of.get(name, "")
-                if kind.endswith(_SHEET_TYPE):
-                    copy.writestr(name, _STUB)
-                elif kind.endswith(_STRINGS_TYPE):
-                    copy.writestr(name, _NO_STRINGS)
-                elif name.startswith(("xl/workbook", "xl/styles", "xl/_rels/", "_rels/", CONTENT_TYPES)):
-                    copy.writestr(name, archive.part(name))
+    for node in types.iter():
+        for word, (problem, remedy) in _UNWANTED.items():
+            if word in node.get("ContentType", "").lower():
+                raise unreadable(problem, remedy)
+    return {node.get("PartName", "").removeprefix("/"): node.get("ContentType", "") for node in types}
+
+
+def _opened(archive: Archive, kinds: Mapping[str, str]) -> Any:
+    """What openpyxl makes of the workbook without its large parts, for which empty ones stand."""
+    small = io.BytesIO()
+    with damage_told(), ZipFile(small, "w") as copy:
+        for name in archive.members:
+            kind = kinds.get(name, "")
+            if kind.endswith(_SHEET_TYPE):
+                copy.writestr(name, _STUB)
+            elif kind.endswith(_STRINGS_TYPE):
+                copy.writestr(name, _NO_STRINGS)
+            elif name.startswith(("xl/workbook", "xl/styles", "xl/_rels/", "_rels/", CONTENT_TYPES)):
+                copy.writestr(name, archive.part(name))
+    with damage_told():
         return load_workbook(small, read_only=True, data_only=True, keep_links=False)
 
 
-def _shared_strings(archive: Archive) -> list[str]:
-    with damage_told():
-        types = fromstring(archive.part(CONTENT_TYPES))
-    for node in types:
-        if node.get("ContentType", "").endswith(_STRINGS_TYPE):
+def _to_be_calculated(archive: Archive, kinds: Mapping[str, str]) -> bool:
+    """Whether formulas are to be calculated when the file is opened: until then, their values mean nothing.
+
+    openpyxl takes that for granted where a file says nothing of it.
+    """
+    for name, kind in kinds.items():
+        if kind.endswith(_BOOK_TYPE):
+            with damage_told():
+                nodes = fromstring(archive.part(name)).iter()
+            return any(node.get("fullCalcOnLoad") in ("1", "true") for node in nodes)
+    return False
+
+
+def _shared_strings(archive: Archive, kinds: Mapping[str, str]) -> list[str]:
+    for name, kind in kinds.items():
+        if kind.endswith(_STRINGS_TYPE):
             strings = SharedStrings()
-            with archive.open(node.get("PartName", "").removeprefix("/")) as stream:
+            with archive.open(name) as stream:
                 for _ in strings.feed(stream):
                     pass
             return strings.texts

@@ -71,9 +71,8 @@ class Notifying:
             self._outbox.tidy(name)
             while True:
                 collected += self._collector.collect(name, config)
-                report = self._report(name, collected=collected)
-                if report.due or time.monotonic() > ends_at or activity.is_worker_shutdown():
-                    return report
+                if self._outbox.is_due(name) or time.monotonic() > ends_at or activity.is_worker_shutdown():
+                    return self._report(name, collected=collected)
                 beat.report("watching", collected)
                 time.sleep(self._look_every_s)
 

@@ -1,5 +1,5 @@
 -- All tables of the views from the whole log at once, in plain SQL: what a projector is measured against. It may look
--- at every event at the same time, keeps nothing for the next one, and reads only the facts there are today.
+-- at every event at the same time, keeps nothing for the next one, and reads only the facts of the bench's log.
 
 CREATE TEMP TABLE e ON COMMIT DROP AS
 SELECT position, version, topic, s, f, (s->>'at')::timestamptz AS at,
@@ -22,30 +22,39 @@ SELECT position, (s->>'id')::uuid, s->>'stream', version, topic,
         WHEN 'organization.Seen' THEN ARRAY[f->>'organization_id', f->>'management_account_id']
         WHEN 'person.Registered' THEN ARRAY[f->>'person_id']
         WHEN 'person.Granted' THEN ARRAY[f->>'person_id', f->>'node']
+        WHEN 'holders.Appointed' THEN ARRAY[(f->>'persona') || '/' || (f->>'node')]
         WHEN 'cost.PeriodImported' THEN ARRAY[f->>'billing_period', f->>'report_version']
         WHEN 'command.Refused' THEN ARRAY[f->>'subject', substr(f->>'subject', strpos(f->>'subject', '/') + 1)]
         ELSE ARRAY[product]
     END || ARRAY[s->>'command'], NULL),
     (s->>'actor')::uuid, (s->>'behalf')::uuid, s->>'channel', (s->>'command')::uuid, coalesce(s->>'workflow', ''),
-    coalesce(s->>'run', ''), coalesce(s->>'activity', ''), at, f
+    coalesce(s->>'run', ''), coalesce(s->>'activity', ''), '{}', '', at, f
 FROM e;
 
 INSERT INTO persons_v0
-SELECT (f->>'person_id')::uuid, max(at) FROM e WHERE topic = 'person.Registered' GROUP BY 1;
+SELECT (f->>'person_id')::uuid, max(at), NULL FROM e WHERE topic = 'person.Registered' GROUP BY 1;
 
 INSERT INTO grants_v0
-SELECT (f->>'person_id')::uuid, f->>'persona', f->>'node', max(at) FROM e WHERE topic = 'person.Granted' GROUP BY 1, 2, 3;
+SELECT f->>'persona', f->>'node', (f->>'person_id')::uuid, max(at) FROM e WHERE topic = 'person.Granted' GROUP BY 1, 2, 3;
+
+INSERT INTO budget_loads_v0
+SELECT fiscal_year, version, f->>'mode', f->>'customer', f->>'option', f->>'file_version', f->>'content_hash',
+    (f->>'effective_on')::date, f->>'currency', (f->>'products')::bigint, (f->>'total')::numeric,
+    coalesce(f->>'added', f->>'products')::bigint, (f->>'changed')::bigint, (f->>'withdrawn')::bigint,
+    (s->>'actor')::uuid, at
+FROM e WHERE topic = 'budget.Loaded';
 
 INSERT INTO budget_books_v0
-SELECT DISTINCT ON (fiscal_year) fiscal_year, f->'labels', f->>'customer', f->>'option', f->>'file_version',
-    f->>'content_hash', (f->>'effective_on')::date, f->>'currency', (f->>'products')::bigint, (f->>'total')::numeric, at
-FROM e WHERE topic = 'budget.Loaded' ORDER BY fiscal_year, position DESC;
+SELECT DISTINCT ON (fiscal_year) fiscal_year, f->'labels', f->>'currency', count(*) OVER year,
+    sum(coalesce(f->>'added', f->>'products')::bigint) OVER year, at
+FROM e WHERE topic = 'budget.Loaded' WINDOW year AS (PARTITION BY fiscal_year) ORDER BY fiscal_year, position DESC;
 
 INSERT INTO budget_lines_v0
 SELECT DISTINCT ON (fiscal_year, product) fiscal_year, product, (f->>'annual')::numeric, f->>'currency',
-    (f->>'effective_on')::date, (f->>'estimated')::numeric, f->>'code', (f->>'owner')::uuid,
-    nullif(f->'proposal', '{}'), f->>'content_hash', at
-FROM e WHERE topic = 'budget_line.AnnualApproved' ORDER BY fiscal_year, product, position DESC;
+    (f->>'effective_on')::date, false, (f->>'estimated')::numeric, f->>'code', (f->>'owner')::uuid,
+    nullif(f->'proposal', '{}'), f->>'content_hash', min(at) OVER line, min(position) OVER line, at
+FROM e WHERE topic = 'budget_line.AnnualApproved' WINDOW line AS (PARTITION BY fiscal_year, product)
+ORDER BY fiscal_year, product, position DESC;
 
 INSERT INTO hierarchy_v0
 SELECT DISTINCT fiscal_year, array_to_string(parts[:level], '/'), level,
@@ -56,8 +65,8 @@ FROM (SELECT fiscal_year, string_to_array(product, '/') AS parts FROM budget_lin
 -- Schedules: the last event of each kind, and the submission that the last approval was about.
 INSERT INTO schedules_v0
 WITH s AS (
-    SELECT *, lag(topic) OVER w AS before, row_number() OVER (PARTITION BY fiscal_year, product ORDER BY position DESC) AS n
-    FROM e WHERE topic LIKE 'schedule.%' WINDOW w AS (PARTITION BY fiscal_year, product ORDER BY position)
+    SELECT *, row_number() OVER (PARTITION BY fiscal_year, product ORDER BY position DESC) AS n
+    FROM e WHERE topic LIKE 'schedule.%'
 ),
 last AS (SELECT * FROM s WHERE n = 1),
 submitted AS (
@@ -76,18 +85,15 @@ in_force AS (
     SELECT DISTINCT ON (a.fiscal_year, a.product) a.fiscal_year, a.product, b.f->'amounts' AS amounts
     FROM numbered a JOIN e b ON b.position = a.about WHERE a.topic = 'schedule.Approved'
     ORDER BY a.fiscal_year, a.product, a.position DESC
-),
-rounds AS (
-    SELECT fiscal_year, product, 1 + count(*) FILTER (WHERE topic = 'schedule.Submitted' AND before = 'schedule.Approved') AS n
-    FROM s GROUP BY 1, 2
 )
 SELECT fiscal_year, product,
     CASE l.topic WHEN 'schedule.Submitted' THEN 'PENDING' WHEN 'schedule.Approved' THEN 'APPROVED' ELSE 'REJECTED' END,
-    l.version, r.n, (b.f->>'annual')::numeric, b.f->>'currency', b.f->'amounts',
-    (SELECT sum(value::numeric) FROM jsonb_each_text(b.f->'amounts')), (b.f->>'submitted_by')::uuid, b.at, b.f->>'note',
-    i.amounts, coalesce((SELECT sum(value::numeric) FROM jsonb_each_text(i.amounts)), 0),
-    (d.f->>'decided_by')::uuid, d.at, coalesce(d.f->>'reason', d.f->>'note', ''), l.at
-FROM last l JOIN submitted b USING (fiscal_year, product) JOIN rounds r USING (fiscal_year, product)
+    l.version, l.version, l.at, l.position, 1, false, false, NULL, NULL, (b.f->>'annual')::numeric, b.f->>'currency',
+    b.f->'amounts', (SELECT sum(value::numeric) FROM jsonb_each_text(b.f->'amounts')), (b.f->>'submitted_by')::uuid,
+    (b.f->>'submitted_for')::uuid, b.at, b.f->>'note', i.amounts,
+    coalesce((SELECT sum(value::numeric) FROM jsonb_each_text(i.amounts)), 0), (d.f->>'decided_by')::uuid,
+    (d.s->>'behalf')::uuid, d.at, coalesce(d.f->>'reason', d.f->>'note', ''), 0, NULL, l.at
+FROM last l JOIN submitted b USING (fiscal_year, product)
 LEFT JOIN decided d USING (fiscal_year, product) LEFT JOIN in_force i USING (fiscal_year, product);
 
 INSERT INTO accounts_v0
@@ -115,20 +121,35 @@ SELECT account_id, effective_on, n - 1, share->>'product', (share->>'percent')::
     (f->>'allocated_by')::uuid, f->>'note', at
 FROM dated, jsonb_array_elements(f->'shares') WITH ORDINALITY AS shares(share, n);
 
+-- Tasks of schedules, and who has them: the level above where nobody is left.
 INSERT INTO tasks_v0
-SELECT s.product, s.fiscal_year, CASE s.state WHEN 'PENDING' THEN 'approve_schedule' ELSE 'revise_schedule' END,
-    CASE s.state WHEN 'PENDING' THEN 'portfolio_owner' ELSE 'product_owner' END,
-    CASE s.state WHEN 'PENDING' THEN array_to_string((string_to_array(s.product, '/'))[:3], '/') ELSE s.product END,
-    CASE s.state WHEN 'PENDING' THEN s.submitted_by END, s.version,
-    CASE s.state WHEN 'PENDING' THEN s.note ELSE s.reason END, s.updated_at, last.position
-FROM schedules_v0 s JOIN (
-    SELECT fiscal_year, product, max(position) AS position FROM e WHERE topic LIKE 'schedule.%' GROUP BY 1, 2
-) AS last USING (fiscal_year, product) WHERE s.state <> 'APPROVED';
+WITH due AS (
+    SELECT product, fiscal_year, CASE state WHEN 'PENDING' THEN 'approve_schedule' ELSE 'revise_schedule' END AS kind,
+        CASE state WHEN 'PENDING' THEN 'portfolio_owner' ELSE 'product_owner' END AS persona,
+        CASE state WHEN 'PENDING' THEN array_to_string((string_to_array(product, '/'))[:3], '/') ELSE product END AS node,
+        CASE state WHEN 'PENDING' THEN ARRAY[submitted_by::text] ELSE '{}' END AS not_by, version,
+        CASE state WHEN 'PENDING' THEN note ELSE reason END AS detail, since, since_position AS position, true AS timed
+    FROM schedules_v0 WHERE state <> 'APPROVED'
+    UNION ALL
+    SELECT product, fiscal_year, 'submit_schedule', 'product_owner', product, '{}', 0, '', added_at, added_position, false
+    FROM budget_lines_v0 LEFT JOIN schedules_v0 s USING (fiscal_year, product) WHERE s.product IS NULL
+),
+holders AS (SELECT persona, node, array_agg(person_id::text) AS persons FROM grants_v0 GROUP BY 1, 2),
+seated AS (
+    SELECT d.*, coalesce(h.persons <@ d.not_by, true) AS vacant,
+        CASE d.persona WHEN 'portfolio_owner' THEN 'department_owner' ELSE 'portfolio_owner' END AS above_persona,
+        regexp_replace(d.node, '/[^/]*$', '') AS above_node
+    FROM due d LEFT JOIN holders h USING (persona, node)
+)
+SELECT s.product, s.fiscal_year, s.kind, s.persona, s.node, s.not_by, vacant, CASE WHEN vacant THEN above_persona END,
+    CASE WHEN vacant THEN above_node END, vacant AND (above_persona = 'department_owner' OR h.node IS NULL),
+    s.version, s.detail, s.since, s.position, s.timed, 0, false, make_date(s.fiscal_year::int, 12, 31)
+FROM seated s LEFT JOIN holders h ON h.persona = above_persona AND h.node = above_node;
 
 INSERT INTO tasks_v0
 WITH closed AS (SELECT account_id, max(position) AS position FROM e WHERE f->>'state' = 'CLOSED' GROUP BY 1)
-SELECT DISTINCT ON (a.account_id) a.account_id, 0, 'allocate_account', 'financial_admin', '/', NULL::uuid, e.version,
-    a.name, e.at, e.position
+SELECT DISTINCT ON (a.account_id) a.account_id, 0, 'allocate_account', 'financial_admin', '/', '{}'::text[], false,
+    NULL, NULL, false, e.version, a.name, e.at, e.position, false, 0, false, NULL::date
 FROM accounts_v0 a JOIN e USING (account_id) LEFT JOIN closed c USING (account_id)
 WHERE a.allocated_since IS NULL AND a.state <> 'CLOSED' AND e.position > coalesce(c.position, 0)
 ORDER BY a.account_id, e.position;

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ import psycopg
 from bench.rows import Row
 from domain.decision import Event, Organization, Persona, PersonId
 from domain.hierarchy import NodePath
+from domain.schedule import schedule_stream
 from embedded.postgres import Postgres
 from ledger.migrate import migrate
 from tests.views.given import ListLog, approved, granted, line, loaded, person, registered, submitted, vended
@@ -172,10 +174,13 @@ def events() -> Iterator[Event]:
     for portfolio in dict.fromkeys(product.rpartition("/")[0] for product in products):
         yield granted(portfolio_owner(portfolio.rpartition("/")[0]), Persona.PORTFOLIO_OWNER, portfolio)
     yield from (vended(f"{number:012d}") for number in range(1, ACCOUNTS + 1))
+    _, template = submitted(products[0], AMOUNT, fiscal_year=YEAR)
     for number, product in enumerate(products):
         if product.startswith(f"{DRAFTING}/"):
             continue
-        yield submitted(product, AMOUNT, fiscal_year=YEAR, by=product_owner(product.rpartition("/")[0]))
+        path, owner = NodePath.parse(product), product_owner(product.rpartition("/")[0])
+        fact = template.model_copy(update={"product": path, "submitted_by": owner})
+        yield Event(schedule_stream(YEAR, path), fact)
         if number % ESCALATED_EVERY == 0:
             yield escalated(product, 1, YEAR)
         elif not product.startswith(f"{DECIDING}/"):
@@ -190,6 +195,7 @@ def all_products() -> Iterator[str]:
                     yield f"Unit {unit}/Dept {department}/Folio {portfolio}/Product {product}"
 
 
+@lru_cache(UNITS * DEPARTMENTS * PORTFOLIOS)
 def product_owner(portfolio: str) -> PersonId:
     return person(f"product owner of {portfolio}")
 

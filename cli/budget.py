@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import ConsoleRenderable
 
 from cli import options
+from cli.budget_results import (
+    IMPACT_FIELDS,
+    IMPACT_PRINTED_MAX,
+    IMPACT_SHOWN_MAX,
+    PROBLEM_FIELDS,
+    check_report,
+    impact_rows,
+    impact_table,
+    show_problems,
+    stored_rows,
+    write_report,
+)
+from cli.budget_terms import Flags, terms_of
 from cli.decisions import wait_for_views
 from cli.doors import run
-from cli.output import Column, console, print_whole, show, table
+from cli.output import Column, figures, moment, money, note, show, table
 from cli.session import Session
 from cli.works import Step, progress_shown, work
 from domain.budget_file import FILE_BYTES_MAX
 from domain.calendar import FISCAL_YEAR_MAX, FISCAL_YEAR_MIN
-from domain.errors import AllotError, BadInput, Unavailable, error_named
+from domain.decision import Channel
+from domain.errors import BadInput, error_named
 from domain.process import (
     BudgetFile,
     BudgetLoadResult,
@@ -29,32 +42,42 @@ from domain.process import (
 
 if TYPE_CHECKING:
     from file_store import FileStore
+    from views.models import BudgetLoadDetail
 
 app = typer.Typer(no_args_is_help=True, help="Load the approved budget of a fiscal year.")
-PROBLEMS_SHOWN_MAX = 20
 NAME_HINT = "Customer_2026_true_2026-01-01_false_Budget_v1.csv"
-
-
-@app.callback()
-def group() -> None:
-    """Makes `load` a command of its own although it is the only one so far."""
+HASH_CHARS = 12
+"""Of a file's hash, in a table; enough to tell the files of one year apart."""
 
 
 @app.command()
 def load(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help=f"CSV file, named like {NAME_HINT} unless flags are given.")
+        Path, typer.Argument(metavar="FILE", help=f"CSV or XLSX, named like {NAME_HINT} unless flags say the same.")
     ],
     year: Annotated[
-        int | None,
-        typer.Option("--year", min=FISCAL_YEAR_MIN, max=FISCAL_YEAR_MAX, help="Fiscal year; starts the flags."),
+        int | None, typer.Option("--year", min=FISCAL_YEAR_MIN, max=FISCAL_YEAR_MAX, help="Fiscal year.")
     ] = None,
-    customer: Annotated[str, typer.Option(help="Label of the file.")] = "",
-    is_new: Annotated[bool, typer.Option("--new/--change", help="The year's first load, or a change to it.")] = True,
-    effective_on: Annotated[str, typer.Option("--from", metavar="DATE", help="Start date, YYYY-MM-DD.")] = "",
-    is_override: Annotated[bool, typer.Option("--override", help="The file replaces the year.")] = False,
-    option: Annotated[str, typer.Option(help="As in the file's name.")] = "Budget",
-    file_version: Annotated[str, typer.Option(help="As in the file's name.")] = "v1",
+    is_new: Annotated[
+        bool | None, typer.Option("--new/--change", help="The year's first load, or a change to it.")
+    ] = None,
+    is_override: Annotated[
+        bool, typer.Option("--override", help="The file replaces the year: what it does not name is withdrawn.")
+    ] = False,
+    effective_on: Annotated[
+        str | None,
+        typer.Option(
+            "--from", "--effective-on", metavar="DATE", help="Start date, YYYY-MM-DD: the 1st of a month of the year."
+        ),
+    ] = None,
+    customer: Annotated[str | None, typer.Option(help="A label; by default the file's name.")] = None,
+    option: Annotated[str | None, typer.Option(help="A label; by default Budget.")] = None,
+    file_version: Annotated[str | None, typer.Option(help="A label; by default v1.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change; record nothing.")] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="PATH", help="Write all that changes, or all problems: .csv or .json."),
+    ] = None,
     actor: options.As = None,
     as_json: options.Json = False,
     timeout_s: options.WorkWithin = options.WORK_WITHIN_S,
@@ -62,39 +85,76 @@ def load(
 ) -> None:
     """Load a budget file: checked whole, then recorded whole, or not at all."""
     session = Session.open(as_json, actor, timeout_s, command_id)
-    terms = None
-    if year is not None:
-        if not effective_on:
-            raise BadInput("With --year, say the start date as well: --from 2026-01-01.")
-        terms = LoadTerms(
-            customer=customer or file.stem,
-            fiscal_year=year,
-            is_new=is_new,
-            effective_on=effective_on,
-            is_override=is_override,
-            option=option,
-            file_version=file_version,
-        )
-    elif customer or effective_on or is_override or not is_new:
-        raise BadInput("Flags take the place of the file's name only together: give --year and --from as well.")
-    result = _load(session, file, terms)
-    if result.status == "invalid":
-        _show_problems(session, file, result)
-        raise typer.Exit(BadInput.exit_code)
+    flags = Flags(customer, year, is_new, effective_on, is_override or None, option, file_version)
+    calendar = session.settings.organization().calendar
+    terms = terms_of(file.name, flags, calendar) if flags.given() else None
+    check_report(report)
+    content = _bytes_of(file)
+    if terms is None:
+        terms_of(file.name, flags, calendar)  # says at once what the process would say
+    result = _load(session, file.name, content, terms, dry_run=dry_run)
     if result.status == "refused":
         raise error_named(result.error, result.message, result.code or None)
-    data = {"command_id": session.command_id, **_result_data(result)}
-    show(data, as_json, lambda: [result.message])
+    _show(session, file, result, report)
+    if result.status == "invalid":
+        raise typer.Exit(BadInput.exit_code)
 
 
-def _load(session: Session, file: Path, terms: LoadTerms | None) -> BudgetLoadResult:
-    content = _bytes_of(file)
+@app.command()
+def loads(year: options.Year = None, as_json: options.Json = False) -> None:
+    """List the budget files that were loaded for a fiscal year, in order."""
+    session = Session.open(as_json)
+    fiscal_year = session.fiscal_year(year)
+    with session.views() as views:
+        found, labels = views.loads(fiscal_year), views.labels(fiscal_year)
+    data = {"fiscal_year": fiscal_year, "labels": labels, "loads": found}
+    show(data, as_json, lambda: [_loads_table(fiscal_year, labels, found) if found else _no_loads(fiscal_year)])
+
+
+def _loads_table(fiscal_year: int, labels: tuple[str, ...], found: tuple[BudgetLoadDetail, ...]) -> ConsoleRenderable:
+    columns = (
+        Column("Loaded at"),
+        Column("By"),
+        Column("Mode"),
+        Column("From"),
+        *figures("Products", "Added", "Changed", "Withdrawn", "Total"),
+        Column("File"),
+        Column("Hash"),
+    )
+    rows = (
+        (
+            moment(load.loaded_at),
+            load.loaded_by_name,
+            load.mode,
+            load.effective_on,
+            f"{load.products:,}",
+            f"{load.added:,}",
+            f"{load.changed:,}",
+            f"{load.withdrawn:,}",
+            money(load.total, load.currency),
+            f"{load.customer} {load.option} {load.file_version}",
+            load.content_hash[:HASH_CHARS],
+        )
+        for load in found
+    )
+    return table(f"Budget files of {fiscal_year}, {found[0].currency}: {' › '.join(labels)}", columns, rows)
+
+
+def _no_loads(fiscal_year: int) -> str:
+    return f"No budget is loaded for {fiscal_year}: `allot budget load FILE`."
+
+
+def _load(
+    session: Session, file_name: str, content: bytes, terms: LoadTerms | None, *, dry_run: bool
+) -> BudgetLoadResult:
     request = BudgetFile(
         command_id=session.new_command_id(),
         actor=session.person(),
+        channel=Channel.CLI,
         content_hash=hashlib.sha256(content).hexdigest(),
-        file_name=file.name,
+        file_name=file_name,
         terms=terms,
+        dry_run=dry_run,
     )
     with session.views() as views, progress_shown() as step:
         views.position()  # says at once where PostgreSQL is down
@@ -107,8 +167,42 @@ def _load(session: Session, file: Path, terms: LoadTerms | None) -> BudgetLoadRe
 
 
 async def _watched(session: Session, request: BudgetFile, step: Step) -> BudgetLoadResult:
-    process_id = budget_load_process_id(request.content_hash)
+    process_id = budget_load_process_id(request.content_hash, dry_run=request.dry_run)
     return await work(session, WorkflowName.BUDGET_LOAD, request, process_id, BudgetLoadResult, step)
+
+
+def _show(session: Session, file: Path, result: BudgetLoadResult, report: Path | None) -> None:
+    """On stdout for a machine, else as tables; in a file where one is asked for."""
+    store = _store(session)
+    problems = stored_rows(session, store, result.report) if result.report else []
+    changes = impact_rows(session, store, result)
+    if result.status == "invalid":
+        write_report(report, problems, PROBLEM_FIELDS)
+    else:
+        write_report(report, changes, IMPACT_FIELDS)
+    if session.as_json:
+        data = {"command_id": session.command_id, **_result_data(result)}
+        show(data | {"problems": problems, "impact": changes[:IMPACT_PRINTED_MAX]}, True, list)
+    elif result.status == "invalid":
+        show_problems(file, result, problems)
+    else:
+        show({}, False, lambda: _for_people(session, result, changes))
+        if report is None and len(changes) > IMPACT_SHOWN_MAX and _is_worth_a_table(result):
+            note(f"These are {IMPACT_SHOWN_MAX} of {len(changes):,} products; --report FILE.csv writes all of them.")
+
+
+def _for_people(
+    session: Session, result: BudgetLoadResult, changes: list[dict[str, Any]]
+) -> list[ConsoleRenderable | str]:
+    shown: list[ConsoleRenderable | str] = [result.message]
+    if changes and _is_worth_a_table(result):
+        shown.append(impact_table(result, changes, session.currency))
+    return shown
+
+
+def _is_worth_a_table(result: BudgetLoadResult) -> bool:
+    """Of a year's first load everything is new, and whoever has loaded it knows that."""
+    return result.status == "dry_run" or result.mode != "new"
 
 
 def _store(session: Session) -> FileStore:
@@ -128,55 +222,10 @@ def _bytes_of(file: Path) -> bytes:
 
 
 def _result_data(result: BudgetLoadResult) -> dict[str, Any]:
+    left_out = {"error", "code", "impact", "problems"}
     return {
-        "status": result.status,
-        "message": result.message,
-        "fiscal_year": result.fiscal_year,
-        "products": result.products,
-        "position": result.position,
+        **{name: getattr(result, name) for name in BudgetLoadResult.model_fields if name not in left_out},
         "problems_total": result.problems,
-        "problems": [],
-        "report": result.report,
+        "impact_total": result.added + result.changed + result.withdrawn,
+        "impact_file": result.impact,
     }
-
-
-def _show_problems(session: Session, file: Path, result: BudgetLoadResult) -> None:
-    """The list of problems: on stdout for a machine, else the first of them on stderr as a table."""
-    problems = _problems(session, result)
-    if session.as_json:
-        show({"command_id": session.command_id, **_result_data(result), "problems": problems}, True, list)
-        return
-    columns = (
-        Column("Row", right=True),
-        Column("Column"),
-        Column("Value", fold=True),
-        Column("What is wrong", fold=True),
-        Column("What would be right", fold=True),
-    )
-    screen = console(stderr=True)
-    title = f"{file.name}: {result.problems:,} problem{'s' * (result.problems != 1)}; nothing was loaded"
-    print_whole(screen, table(title, columns, _rows(problems)))
-    if result.problems > PROBLEMS_SHOWN_MAX:
-        more = f"These are the first {min(len(problems), PROBLEMS_SHOWN_MAX)} of {result.problems:,}."
-        screen.print(
-            f"{more} --json prints the first {len(problems):,}; they are kept as {result.report} in the file store."
-        )
-
-
-def _rows(problems: list[dict[str, Any]]) -> Iterable[tuple[object, ...]]:
-    for problem in problems[:PROBLEMS_SHOWN_MAX]:
-        yield tuple("" if (cell := problem.get(name)) is None else cell for name in PROBLEM_FIELDS)
-
-
-PROBLEM_FIELDS = ("row", "column", "value", "problem", "remedy")
-
-
-def _problems(session: Session, result: BudgetLoadResult) -> list[dict[str, Any]]:
-    try:
-        found: list[dict[str, Any]] = json.loads(_store(session).get(result.report))
-    except (AllotError, OSError, ValueError) as error:
-        raise Unavailable(
-            f"The file has {result.problems:,} problems, but their list {result.report} cannot be read from the file "
-            f"store {session.settings.file_store} ({error}): this command and the worker must use the same one."
-        ) from None
-    return found

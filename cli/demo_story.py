@@ -74,7 +74,7 @@ class Story:
     def decide_in_place_of_somebody(self) -> None:
         """The rejected schedule comes again, and somebody else decides on it: with tasks, one sees why they have it."""
         delegation, rejected = self.company.delegation, self.company.rejected
-        self.step("She goes on holiday and lets somebody decide in her place; the rejected schedule comes again")
+        self.step("The portfolio owner goes on holiday and lets a colleague decide; the rejected schedule comes again")
         until = Session.open().today() + timedelta(days=delegation.days)
         why = ("--note", delegation.note)
         self.run("person", "delegate", "--to", delegation.to, "--until", str(until), *why, "--as", delegation.by)

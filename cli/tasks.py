@@ -109,7 +109,8 @@ def _shown(
     yield table(title, COLUMNS, rows)
     if doer is ANYBODY:
         return
-    yield "\nTo do them, or see more with `allot schedule show`:"
+    yield ""
+    yield "To do them, or see more with `allot schedule show`:"
     for number, task in enumerate(found[:COMMANDS_SHOWN_MAX], start=1):
         yield f"{number:>3}  {command_for(task, doer)}"
     if len(found) > COMMANDS_SHOWN_MAX:
@@ -179,14 +180,19 @@ def _details(views: Views, found: Sequence[TaskDetail]) -> dict[int, str]:
     for number, task in enumerate(found, start=1):
         schedule = views.schedule(task.fiscal_year, NodePath.parse(task.subject)) if task.fiscal_year else None
         if schedule:
-            details[number] = " ".join(filter(None, [_amounts(task, schedule), f"“{task.detail}”" * bool(task.detail)]))
+            details[number] = _detail(task, schedule)
     return details
+
+
+def _detail(task: TaskDetail, schedule: ScheduleDetail) -> str:
+    if task.kind == TaskKind.RESCHEDULE:
+        return task.detail  # our own words, which name both amounts
+    said = f"“{task.detail}”" if task.detail else ""
+    return " ".join(filter(None, [_amounts(task, schedule), said]))
 
 
 def _amounts(task: TaskDetail, schedule: ScheduleDetail) -> str:
     annual = f"{money(schedule.annual, schedule.currency)} {schedule.currency}"
-    if task.kind == TaskKind.RESCHEDULE:
-        return ""  # its detail names both amounts
     if task.kind == TaskKind.APPROVE_SCHEDULE or schedule.attached:
         return f"{money(schedule.submitted_total, schedule.currency)} of {annual}."
     return f"Annual budget {annual}."

@@ -246,11 +246,12 @@ class _Lines(NamedTuple):
             new = Money(row.annual, self.currency)
             owner = self.person(row.owner) if row.owner else None
             wanted = _Said(row.estimated, row.code, owner, row.proposal)
-            said = _Said(line.estimated, line.code, line.owner, dict(line.proposal or {}))
-            if mode is Mode.CHANGE and command.absent:
-                wanted = _kept(wanted, said, command.absent, same_annual=new == line.annual)
-            if not line.withdrawn and new == line.annual and wanted == said:
-                continue
+            if mode is not Mode.NEW:
+                said = _Said(line.estimated, line.code, line.owner, dict(line.proposal or {}))
+                if mode is Mode.CHANGE and command.absent:
+                    wanted = _kept(wanted, said, command.absent, same_annual=new == line.annual)
+                if not line.withdrawn and new == line.annual and wanted == said:
+                    continue
             # Not validated again: rows are checked where they are read, and that is half of the time of a large file.
             fact = AnnualApproved.model_construct(
                 fiscal_year=command.fiscal_year,
@@ -259,7 +260,10 @@ class _Lines(NamedTuple):
                 currency=self.currency,
                 effective_on=effective_on,
                 content_hash=command.content_hash,
-                **wanted._asdict(),
+                estimated=wanted.estimated,
+                code=wanted.code,
+                owner=wanted.owner,
+                proposal=wanted.proposal,
             )
             year = command.fiscal_year
             facts = () if mode is Mode.NEW else _schedule_facts(self.states, year, row.product, new)

@@ -196,7 +196,7 @@ def _of_account(fact: Vended) -> Notice:
     text = f"AWS account {fact.account_id} was seen for the first time: {seen}."
     how = _commands(
         "Say whose budget pays for it:",
-        f"allot account allocate {fact.account_id} 'Unit/Department/Portfolio/Product=100' --as {_YOU}",
+        f"allot account allocate {fact.account_id} 'Unit/Department/Portfolio/Product=100' --type production --as {_YOU}",
     )
     return Notice(audience, f"To allocate: AWS account {fact.account_id}", _paragraphs(text, how))
 

@@ -55,6 +55,12 @@ _PRUNE = """
 DELETE FROM notification_outbox
 WHERE channel = %s::text AND status IN ('sent', 'skipped') AND created_at < now() - make_interval(days => %s::int)
 RETURNING id"""
+_DUE = """
+SELECT EXISTS (
+    SELECT FROM notification_outbox o JOIN notification_channels c USING (channel)
+    WHERE o.channel = %s::text AND o.status = 'pending' AND o.next_try_at <= now() AND o.attempts < %s::int
+        AND coalesce(c.resume_at <= now(), true)
+)"""
 _CLAIM = """
 UPDATE notification_outbox SET attempts = attempts + 1, next_try_at = now() + make_interval(secs => %s::int)
 WHERE id = (
@@ -186,6 +192,10 @@ class Outbox:
         return len(self._connections.query(_GIVE_UP, (channel, ATTEMPTS_MAX)))
 
     # Sending
+
+    def is_due(self, channel: str) -> bool:
+        """Whether there is something to claim."""
+        return bool(self._connections.query(_DUE, (channel, ATTEMPTS_MAX))[0][0])
 
     def claim(self, channel: str) -> Claimed | None:
         """The next row that is due; nobody else gets it until the claim runs out."""

@@ -6,9 +6,8 @@ Each seat is asked for its oldest tasks by an index, so an answer costs what it 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from psycopg import Cursor
@@ -17,16 +16,26 @@ from domain.decision import Persona
 from domain.people import OWNERS
 from views.models import TaskDetail, Why
 
-_COLUMNS = (
-    "kind, subject, fiscal_year, persona, node, version, detail, since, position, timed, reminders, escalated, vacant, "
-    "until"
+_OF_TASK = (
+    "kind, subject, fiscal_year, persona, node, version, detail, since, timed, reminders, escalated, vacant, until"
 )
+_COLUMNS = f"{_OF_TASK}, on_behalf_of"
 _OPEN = "(t.until IS NULL OR %(today)s::date IS NULL OR t.until >= %(today)s)"
+# Years that are not over, each found by an index: what was never done in earlier years must not be read every time.
+_YEARS = """years(n) AS (
+    SELECT min(fiscal_year) FROM tasks
+    UNION ALL SELECT (SELECT min(fiscal_year) FROM tasks WHERE fiscal_year > n) FROM years WHERE n IS NOT NULL
+),
+open_year AS MATERIALIZED (
+    SELECT n FROM years WHERE n IS NOT NULL AND (%(today)s::date IS NULL OR coalesce(
+        (SELECT until FROM tasks WHERE fiscal_year = n ORDER BY position DESC LIMIT 1), 'infinity') >= %(today)s)
+)"""
 # Nobody has a task that they asked for themselves, or that whoever they decide for asked for.
-_OLDEST = f"""SELECT {_COLUMNS} FROM tasks t WHERE {{}} AND NOT t.not_by && s.persons AND {_OPEN}
+_OLDEST = f"""SELECT {_OF_TASK}, position FROM tasks t WHERE {{}} AND NOT t.not_by && s.persons AND {_OPEN}
         ORDER BY t.position LIMIT %(limit)s"""  # noqa: S608 - columns from our own code
 _OF_PERSON = f"""
-WITH principal AS (
+WITH RECURSIVE {_YEARS},
+principal AS (
     SELECT %(person)s::uuid AS person_id, NULL::uuid AS on_behalf_of
     UNION ALL SELECT DISTINCT delegated_by, delegated_by FROM delegations
     WHERE person_id = %(person)s AND ended_at IS NULL AND %(today)s::date BETWEEN first_day AND last_day
@@ -40,55 +49,35 @@ found AS (
         {_OLDEST.format("t.persona = s.persona AND t.node = s.node")}) t
     UNION ALL SELECT t.*, s.on_behalf_of, 1 FROM seat s CROSS JOIN LATERAL (
         {_OLDEST.format("t.above_node = s.node AND t.above_persona = s.persona")}) t
-    UNION ALL SELECT t.*, s.on_behalf_of, 2 FROM seat s CROSS JOIN LATERAL (
-        {_OLDEST.format("t.to_admins")}) t WHERE s.persona = '{Persona.FINANCIAL_ADMIN}'
+    UNION ALL SELECT t.*, s.on_behalf_of, 2 FROM seat s CROSS JOIN open_year CROSS JOIN LATERAL (
+        {_OLDEST.format("t.to_admins AND t.fiscal_year = n")}) t WHERE s.persona = '{Persona.FINANCIAL_ADMIN}'
 )
-SELECT {_COLUMNS}, place, on_behalf_of FROM (
+SELECT {_COLUMNS}, place FROM (
     SELECT DISTINCT ON (subject, fiscal_year) * FROM found
     ORDER BY subject, fiscal_year, on_behalf_of IS NOT NULL, on_behalf_of, place
 ) AS once ORDER BY position LIMIT %(limit)s"""  # noqa: S608
 _OF_ALL = f"""
-SELECT {_COLUMNS}, 0 AS place, NULL::uuid AS on_behalf_of FROM tasks t WHERE {_OPEN}
-ORDER BY t.position LIMIT %(limit)s"""  # noqa: S608
+WITH RECURSIVE {_YEARS}
+SELECT {_OF_TASK}, NULL::uuid AS on_behalf_of, 0 AS place FROM open_year CROSS JOIN LATERAL (
+    SELECT {_OF_TASK}, position FROM tasks t WHERE t.fiscal_year = n AND {_OPEN}
+    ORDER BY t.position LIMIT %(limit)s
+) AS t ORDER BY position LIMIT %(limit)s"""  # noqa: S608
+_FIELDS = tuple(column.strip() for column in _COLUMNS.split(","))
 
-
-class Found(NamedTuple):
-    """A task as the query gives it."""
-
-    kind: str
-    subject: str
-    fiscal_year: int
-    persona: str
-    node: str
-    version: int
-    detail: str
-    since: Any
-    position: int
-    timed: bool
-    reminders: int
-    escalated: bool
-    vacant: bool
-    until: date | None
-    place: int
-    """0 on its own seat, 1 on the one above, 2 as a financial admin."""
-    on_behalf_of: UUID | None
+Found = tuple[dict[str, Any], int]
+"""The fields of a task, and how far off it is: 0 on its own seat, 1 on the one above, 2 as a financial admin."""
 
 
 def found_tasks(cursor: Cursor[Any], person_id: UUID | None, today: date | None, limit: int) -> list[Found]:
     parameters = {"person": person_id, "today": today, "limit": limit, "owners": sorted(OWNERS)}
     query = _OF_ALL if person_id is None else _OF_PERSON
-    return [Found(*row) for row in cursor.execute(query.encode(), parameters).fetchall()]
+    rows = cursor.execute(query.encode(), parameters).fetchall()
+    return [(dict(zip(_FIELDS, row, strict=True)), place) for *row, place in rows]
 
 
-def task_details(found: list[Found], names: dict[UUID | None, str]) -> Iterator[TaskDetail]:
-    for task in found:
-        fields = task._asdict()
-        for internal in ("position", "place"):
-            del fields[internal]
-        yield TaskDetail(**fields, why=_why(task), on_behalf_of_name=names.get(task.on_behalf_of, ""))
-
-
-def _why(task: Found) -> Why:
-    if not task.place:
-        return Why.OWNER
-    return Why.NOBODY_LEFT if task.vacant else Why.ESCALATED
+def task_detail(found: Found, names: dict[UUID | None, str]) -> TaskDetail:
+    fields, place = found
+    why = Why.OWNER
+    if place:
+        why = Why.NOBODY_LEFT if fields["vacant"] else Why.ESCALATED
+    return TaskDetail(**fields, why=why, on_behalf_of_name=names.get(fields["on_behalf_of"], ""))

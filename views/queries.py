@@ -18,7 +18,7 @@ from views.accounts import AllocationRow
 from views.audit import subject_key
 from views.database import Database
 from views.generations import live
-from views.inbox import found_tasks, task_details
+from views.inbox import found_tasks, task_detail
 from views.models import (
     AccountDetail,
     AllocationDetail,
@@ -176,8 +176,8 @@ class Views(Database):
         """
         with self.snapshot() as cursor:
             found = found_tasks(cursor, person_id, today, limit)
-            known = directory.names(cursor, [task.on_behalf_of for task in found])
-        return tuple(task_details(found, known))
+            known = directory.names(cursor, [fields["on_behalf_of"] for fields, _ in found])
+        return tuple(task_detail(task, known) for task in found)
 
     def people(self) -> tuple[PersonDetail, ...]:
         with self.snapshot() as cursor:

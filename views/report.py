@@ -32,13 +32,13 @@ _AT_OR_BELOW = "r.path >= %(node)s AND r.path < %(node)s || '0' AND (r.path = %(
 _UNALLOCATED = """
 SELECT u.account_id, coalesce(a.name, ''), u.billing_period, u.amount, u.since
 FROM unallocated_spend u LEFT JOIN accounts a USING (account_id)
-WHERE u.fiscal_year = %s ORDER BY u.billing_period"""
+WHERE u.fiscal_year = %(year)s ORDER BY u.billing_period"""
 _PERIODS = """
 SELECT p.billing_period, p.report_version, p.total, p.totals,
     coalesce((SELECT sum(actual) FROM rollup_months m
         WHERE m.fiscal_year = p.fiscal_year AND m.path = '/' AND m.month = to_char(p.billing_period, 'YYYY-MM')), 0),
     coalesce((SELECT sum(amount) FROM unallocated_spend u WHERE u.billing_period = p.billing_period), 0)
-FROM cost_periods p WHERE p.fiscal_year = %s ORDER BY p.billing_period"""
+FROM cost_periods p WHERE p.fiscal_year = %(year)s ORDER BY p.billing_period"""
 _BOOK = """
 SELECT currency, labels FROM budget_books WHERE fiscal_year = %(year)s
 UNION ALL SELECT currency, NULL FROM cost_periods WHERE fiscal_year = %(year)s LIMIT 1"""
@@ -46,35 +46,32 @@ UNION ALL SELECT currency, NULL FROM cost_periods WHERE fiscal_year = %(year)s L
 
 def rollup_report(cursor: Cursor[Any], fiscal_year: int, node: NodePath, level: int) -> RollupReport:
     """Down to the given level."""
-    currency, labels = _book(cursor, fiscal_year)
-    accounts = _unallocated(cursor, fiscal_year, currency)
+    connection, year = cursor.connection, {"year": fiscal_year}
+    with connection.pipeline():  # everything is asked in one round trip
+        book, unallocated, periods = (connection.execute(query, year) for query in (_BOOK, _UNALLOCATED, _PERIODS))
+        nodes = connection.execute(_query(node, level).encode(), {**year, "node": path_text(node), "level": level})
+        position = live(cursor).position
+    currency, labels = _book(book)
+    accounts = _unallocated(unallocated, currency)
+    rows = [_row(values, currency, (ORGANIZATION_LABEL, *labels)) for values in nodes]
     return RollupReport(
         fiscal_year=fiscal_year,
         node=node,
         currency=currency,
         labels=labels,
-        rows=_rows(cursor, fiscal_year, node, level, currency, (ORGANIZATION_LABEL, *labels)),
+        rows=tuple(sorted(rows, key=lambda row: row.path)),
         unallocated=accounts,
         unallocated_total=tidy(total([account.amount for account in accounts]), currency),
-        periods=_periods(cursor, fiscal_year, currency),
-        position=live(cursor).position,
+        periods=_periods(periods, currency),
+        position=position,
     )
 
 
-def _book(cursor: Cursor[Any], fiscal_year: int) -> tuple[str, tuple[str, ...]]:
-    found = cursor.execute(_BOOK, {"year": fiscal_year}).fetchone()
-    if found is None:
+def _book(found: Cursor[Any]) -> tuple[str, tuple[str, ...]]:
+    book = found.fetchone()
+    if book is None:
         return "", DEFAULT_LABELS
-    return found[0], tuple(found[1] or DEFAULT_LABELS)
-
-
-def _rows(
-    cursor: Cursor[Any], fiscal_year: int, node: NodePath, level: int, currency: str, labels: Sequence[str]
-) -> tuple[RollupRow, ...]:
-    parameters = {"year": fiscal_year, "node": path_text(node), "level": level}
-    found = cursor.execute(_query(node, level).encode(), parameters).fetchall()
-    rows = [_row(values, currency, labels) for values in found]
-    return tuple(sorted(rows, key=lambda row: row.path))
+    return book[0], tuple(book[1] or DEFAULT_LABELS)
 
 
 def _query(node: NodePath, level: int) -> str:
@@ -105,10 +102,10 @@ def _row(values: tuple[Any, ...], currency: str, labels: Sequence[str]) -> Rollu
     )
 
 
-def _unallocated(cursor: Cursor[Any], fiscal_year: int, currency: str) -> tuple[UnallocatedAccount, ...]:
+def _unallocated(found: Cursor[Any], currency: str) -> tuple[UnallocatedAccount, ...]:
     months: dict[tuple[str, str], dict[Month, Decimal]] = {}
     since: dict[str, date] = {}
-    for account_id, name, period, amount, first_day in cursor.execute(_UNALLOCATED, [fiscal_year]):
+    for account_id, name, period, amount, first_day in found:
         months.setdefault((account_id, name), {})[Month.of(period)] = tidy(amount, currency)
         since.setdefault(account_id, first_day)
     accounts = [
@@ -124,7 +121,7 @@ def _unallocated(cursor: Cursor[Any], fiscal_year: int, currency: str) -> tuple[
     return tuple(sorted(accounts, key=lambda account: (-account.amount, account.account_id)))
 
 
-def _periods(cursor: Cursor[Any], fiscal_year: int, currency: str) -> tuple[PeriodCheck, ...]:
+def _periods(found: Cursor[Any], currency: str) -> tuple[PeriodCheck, ...]:
     return tuple(
         PeriodCheck(
             billing_period=Month.of(period),
@@ -135,5 +132,5 @@ def _periods(cursor: Cursor[Any], fiscal_year: int, currency: str) -> tuple[Peri
             difference=tidy(total([report, -products, -unallocated]), currency),
             charge_types={name: tidy(Decimal(amount), currency) for name, amount in totals.items()},
         )
-        for period, version, report, totals, products, unallocated in cursor.execute(_PERIODS, [fiscal_year])
+        for period, version, report, totals, products, unallocated in found
     )

@@ -93,8 +93,8 @@ TASKS = Table(
     indexes=(
         "(persona, node, position)",
         "(above_node, position) WHERE above_node IS NOT NULL",
-        "(position) WHERE to_admins",
-        "(position)",
+        "(fiscal_year, position) WHERE to_admins",
+        "(fiscal_year, position)",
     ),
 )
 """One open task a subject and year: of a schedule it is always one person's turn."""

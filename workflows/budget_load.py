@@ -30,6 +30,8 @@ LOADED_WITHIN = timedelta(hours=1)
 """All attempts together; whoever loads the file can load it again."""
 INFORMED_WITHIN = timedelta(hours=1)
 """All attempts at telling the open rounds together."""
+INFORMED_SILENCE = timedelta(minutes=1)
+"""It says how far it is after each few schedules, and needs longer until the first."""
 FIRST_LOAD = ("", "new")
 """Modes of a year's first load, before which there are no schedules; empty in results of an older version."""
 
@@ -73,7 +75,7 @@ class BudgetLoad:
         return result
 
     async def _informed(self, file: BudgetFile, result: BudgetLoadResult) -> BudgetLoadResult:
-        """The load is recorded whatever becomes of this: a round that was not told looks when its next message comes."""
+        """The load is recorded whatever becomes of this: a round that is not told looks at its next message."""
         try:
             told: InformResult = await workflow.execute_activity(
                 ActivityName.INFORM_ROUNDS,
@@ -81,7 +83,7 @@ class BudgetLoad:
                 result_type=InformResult,
                 start_to_close_timeout=LOAD_TIMEOUT,
                 schedule_to_close_timeout=INFORMED_WITHIN,
-                heartbeat_timeout=HEARTBEAT_TIMEOUT,
+                heartbeat_timeout=INFORMED_SILENCE,
                 retry_policy=RETRIES,
                 summary="Tell the open rounds",
             )

@@ -210,9 +210,9 @@ CREATE INDEX ON tasks_v2 (persona, node, position);
 
 CREATE INDEX ON tasks_v2 (above_node, position) WHERE above_node IS NOT NULL;
 
-CREATE INDEX ON tasks_v2 (position) WHERE to_admins;
+CREATE INDEX ON tasks_v2 (fiscal_year, position) WHERE to_admins;
 
-CREATE INDEX ON tasks_v2 (position);
+CREATE INDEX ON tasks_v2 (fiscal_year, position);
 
 CREATE TABLE cost_periods_v2 (
     billing_period date NOT NULL,
@@ -359,6 +359,6 @@ CREATE VIEW rollup AS SELECT * FROM rollup_v2;
 CREATE VIEW rollup_months AS SELECT * FROM rollup_months_v2;
 
 INSERT INTO view_generations (generation, position, live, definition)
-    VALUES (2, 0, true, '07507e406fbb6f2e');
+    VALUES (2, 0, true, 'd46c1b0ce6c62a39');
 
 END $$;

@@ -2,84 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from temporalio.exceptions import ApplicationError, CancelledError
-from temporalio.testing import ActivityEnvironment
 
 from activities.budget_files import BudgetFiles
 from activities.contracts import Progress
 from domain.budget import AnnualApproved, BudgetLoaded, book_stream, line_stream
-from domain.decision import Channel, Organization, Persona
+from domain.decision import Channel, Organization
 from domain.errors import Unavailable
 from domain.hierarchy import NodePath
-from domain.people_commands import GrantPersona, RegisterPerson
-from domain.process import BudgetFile, BudgetLoadResult, ImpactRow, LoadTerms
+from domain.process import BudgetLoadResult, LoadTerms
 from file_store import FileStore
 from ledger.ledger import Ledger
-from rights.cedar import CedarRights
+from tests.activities.budget_loading import (
+    FILE_NAME,
+    FINANCE,
+    GOOD,
+    HEADER,
+    SEARCH,
+    Loading,
+    ledger,
+    loading,
+    store,
+)
 
-FINANCE = "fin@example.com"
-FILE_NAME = "Acme_2026_true_2026-01-01_false_Budget_v1.csv"
-HEADER = "Business Unit,Department,Portfolio,Product,Annual,Code,Owner\n"
-CHECKOUT = "Retail,Digital,Web,Checkout,1200.00,C-1,ann@example.com\n"
-SEARCH = "Retail,Digital,Web,Search,0.05,,\n"
-GOOD = HEADER + CHECKOUT + SEARCH
-
-
-@pytest.fixture
-def ledger(database_url: str) -> Iterator[Ledger]:
-    """With one person in it, who may load budgets."""
-    with Ledger(database_url, Organization(), rights=CedarRights(), pool_size=4) as ledger:
-        ledger.people.ensure(FINANCE, "Fin")
-        setup = {"actor": "system", "channel": Channel.SETUP, "person": FINANCE}
-        ledger.record(RegisterPerson(command_id=uuid4(), **setup))
-        ledger.record(GrantPersona(command_id=uuid4(), persona=Persona.FINANCIAL_ADMIN, **setup))
-        yield ledger
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> FileStore:
-    return FileStore(str(tmp_path))
-
-
-class Loading:
-    """The activity as a worker runs it."""
-
-    def __init__(self, ledger: Ledger, store: FileStore) -> None:
-        self.ledger, self.store = ledger, store
-        self.files = BudgetFiles(ledger, store, Organization())
-        self.environment = ActivityEnvironment()
-        self.progress: list[Progress] = []
-        self.environment.on_heartbeat = self.progress.append
-
-    def request(
-        self, content: str, *, name: str = FILE_NAME, actor: str = FINANCE, terms: LoadTerms | None = None
-    ) -> BudgetFile:
-        content_hash = self.store.put(content.encode())
-        return BudgetFile(command_id=uuid4(), actor=actor, content_hash=content_hash, file_name=name, terms=terms)
-
-    def load(self, request: BudgetFile) -> BudgetLoadResult:
-        return self.environment.run(self.files.load, request)
-
-    def impact(self, result: BudgetLoadResult) -> list[ImpactRow]:
-        return [ImpactRow.model_validate(row) for row in json.loads(self.store.get(result.impact))]
-
-    def problems(self, result: BudgetLoadResult) -> list[dict[str, object]]:
-        found: list[dict[str, object]] = json.loads(self.store.get(result.report))
-        return found
-
-
-@pytest.fixture
-def loading(ledger: Ledger, store: FileStore) -> Loading:
-    return Loading(ledger, store)
+__all__ = ["ledger", "loading", "store"]
 
 
 def test_a_good_file_is_recorded(loading: Loading) -> None:

@@ -35,7 +35,13 @@ from domain.people_commands import (
     WithdrawGrant,
 )
 from domain.schedule import Schedule, State, schedule_stream
-from domain.schedule_commands import RequestReschedule, ReviseSchedule, ScheduleCommand, SubmitSchedule, WithdrawSchedule
+from domain.schedule_commands import (
+    RequestReschedule,
+    ReviseSchedule,
+    ScheduleCommand,
+    SubmitSchedule,
+    WithdrawSchedule,
+)
 from domain.schedule_decisions import ApproveSchedule, DenyReschedule, GrantReschedule, RejectSchedule
 from domain.schedule_waiting import EndScheduleYear, EscalateSchedule, RemindSchedule
 from tests.domain import lifecycle_steps
@@ -78,7 +84,9 @@ through = st.sampled_from((None, None, None, 0, 0, 1, -1))
 """Which round's process: none, the right one, the next, the one before."""
 behind = st.sampled_from((0, 0, 0, 1, 2, 5, -1))
 choices = st.lists(st.integers(0, 23), min_size=1, max_size=3)
-COMMANDS_BEFORE_THE_END = 70
+LAST_MODE = 9
+"""Of a load: some change, some override, one is another first load, and what is above loads the same bytes again."""
+COMMANDS_BEFORE_THE_END = 40
 """After which a life may come to the end of the year, where little can happen any more."""
 
 
@@ -158,22 +166,27 @@ class Lifecycle(RuleBasedStateMachine):
     def first_load(self, annuals: tuple[int, ...]) -> None:
         self.load(FIN, dict(zip(PRODUCTS, annuals, strict=True)), is_new=True)
 
-    @rule(who=admins, annuals=st.lists(st.sampled_from(ANNUALS), min_size=1, max_size=3), mode=st.integers(0, 9))
+    @rule(who=admins, annuals=st.lists(st.sampled_from(ANNUALS), min_size=1, max_size=3), mode=st.integers(0, 11))
     def load_again(self, who: str, annuals: list[int], mode: int) -> None:
+        if mode > LAST_MODE:
+            self.load_the_same_bytes(len(annuals) + mode)
+            return
         rows = dict(zip(PRODUCTS[mode % 3 :] + PRODUCTS, annuals, strict=False))
-        self.load(who, rows, is_new=mode == 9, override=mode in (5, 6, 7, 8), incomplete=mode == 8)
+        self.load(who, rows, is_new=mode == LAST_MODE, override=mode in (5, 6, 7, 8), incomplete=mode == 8)
 
-    @precondition(lambda self: self.files)
-    @rule(which=st.integers(0, 20))
     def load_the_same_bytes(self, which: int) -> None:
         file = self.files[which % len(self.files)]
         told = self.witnessed(file.model_copy(update={"command_id": self.new_id(), "actor": FIN}))
-        if self.predicts:
-            assert told.code == ("" if self.model.is_finance(FIN) else "NotGranted")
-        assert not told.events, "the same bytes changed something"
+        assert not told.code, f"the same bytes changed something: {told}"
+        assert not told.events, f"the same bytes changed something: {told}"
 
     def load(
-        self, who: str, rows: dict[NodePath, int], *, is_new: bool = False, override: bool = False,
+        self,
+        who: str,
+        rows: dict[NodePath, int],
+        *,
+        is_new: bool = False,
+        override: bool = False,
         incomplete: bool = False,
     ) -> None:
         month = Month(YEAR, 1 + len(self.sent) % 12)
@@ -215,12 +228,14 @@ class Lifecycle(RuleBasedStateMachine):
                 self.model, annual, override=override and again, from_month=1 if is_new else month.month
             )
 
-    @rule(who=admins, number=st.integers(1, 12), close=st.sampled_from((True, True, False)))
+    @rule(who=admins, number=st.sampled_from((1, 2, 3, 4, 5, 6, 7, 12)), close=st.sampled_from((True, True, False)))
     def close_or_reopen(self, who: str, number: int, close: bool) -> None:
+        closed = sorted(self.recorder.state(closing_stream(YEAR)))
         if close:
             self.send(self.make(CloseMonth, who, month=Month(YEAR, number)))
         else:
-            self.send(self.make(ReopenMonth, who, month=Month(YEAR, number), reason="late invoice"))
+            month = closed[number % len(closed)] if closed else Month(YEAR, number)
+            self.send(self.make(ReopenMonth, who, month=month, reason="late invoice"))
 
     # The way of a schedule: what fits its state, mostly by somebody who may
 
@@ -248,20 +263,20 @@ class Lifecycle(RuleBasedStateMachine):
         portfolio = Grant(Persona.PORTFOLIO_OWNER, product.portfolio)
         if choice % 8 == 7:
             portfolio = self.go_up(product)
+        round_, keep = (1 if choice % 11 == 10 else 0), choice % 3 > 0
         match schedule.state:
             case State.PENDING | State.RESCHEDULE_REQUESTED if choice % 5:
                 decider = self.able(portfolio, choice // 2, product)
-                self.send(self.decision(decider, product, choice % 3 > 0, 0, None, other=False))
+                self.send(self.decision(decider, product, choice % 3 > 0, 0, round_, other=False))
             case State.PENDING | State.RESCHEDULE_REQUESTED:
-                self.send(self.about(WithdrawSchedule, owner, product))
+                self.send(self.about(WithdrawSchedule, owner, product, round_))
             case State.REJECTED if choice % 2:
-                self.send(self.about(ReviseSchedule, owner, product))
+                self.send(self.about(ReviseSchedule, owner, product, round_))
             case State.APPROVED:
-                amounts = self.amounts(product, each, keep=True) if choice % 2 else {}
-                self.send(self.about(RequestReschedule, owner, product, reason="peak moves", amounts=amounts))
+                amounts = self.amounts(product, each, keep) if choice % 2 else {}
+                self.send(self.about(RequestReschedule, owner, product, round_, reason="peak moves", amounts=amounts))
             case _:
-                amounts = self.amounts(product, each, keep=choice % 7 > 0)
-                self.send(self.about(SubmitSchedule, owner, product, 0, amounts=amounts))
+                self.send(self.about(SubmitSchedule, owner, product, amounts=self.amounts(product, each, keep)))
 
     def go_up(self, product: NodePath) -> Grant:
         """It waited too long, and the level above acts."""
@@ -378,11 +393,14 @@ class Lifecycle(RuleBasedStateMachine):
         """Nothing is recorded, and the first outcome is told, whatever is true by now."""
         command, first = self.sent[-1 - back % len(self.sent)]
         before = self.witness.records()
-        assert self.recorder.record(command, self.model.now) == first
-        assert self.witness.records() == before
+        assert self.recorder.record(command, self.model.now) == first, "a repetition was told something else"
+        assert self.witness.records() == before, "a repetition was recorded"
         other = command.model_copy(update={"actor": "eve" if command.actor != "eve" else "bob"})
-        with pytest.raises(CommandConflict):
+        try:
             self.recorder.record(other, self.model.now)
+        except CommandConflict:
+            return
+        raise AssertionError("another command was taken for a repetition")
 
     # What is so after each step
 

@@ -21,7 +21,13 @@ from domain.people_commands import (
     ReactivatePerson,
     WithdrawGrant,
 )
-from domain.schedule_commands import RequestReschedule, ReviseSchedule, ScheduleCommand, SubmitSchedule, WithdrawSchedule
+from domain.schedule_commands import (
+    RequestReschedule,
+    ReviseSchedule,
+    ScheduleCommand,
+    SubmitSchedule,
+    WithdrawSchedule,
+)
 from domain.schedule_decisions import ApproveSchedule, DenyReschedule, GrantReschedule, ScheduleDecision
 from domain.schedule_waiting import EndScheduleYear, EscalateSchedule, RemindSchedule
 

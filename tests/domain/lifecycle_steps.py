@@ -15,7 +15,13 @@ from domain.people_commands import (
     ReactivatePerson,
     WithdrawGrant,
 )
-from domain.schedule_commands import RequestReschedule, ReviseSchedule, ScheduleCommand, SubmitSchedule, WithdrawSchedule
+from domain.schedule_commands import (
+    RequestReschedule,
+    ReviseSchedule,
+    ScheduleCommand,
+    SubmitSchedule,
+    WithdrawSchedule,
+)
 from domain.schedule_decisions import ApproveSchedule, DenyReschedule, GrantReschedule, RejectSchedule, ScheduleDecision
 from domain.schedule_waiting import EndScheduleYear, EscalateSchedule, RemindSchedule
 from tests.domain.lifecycle_model import Model, Row, dollars

@@ -54,18 +54,19 @@ class Witness:
 
     def saw(self, command: Command, told: Told, now: datetime) -> None:
         """One command that was sent for the first time, and its answer."""
-        before = dict(self.versions)
-        for event in told.events:
+        version = self.versions.copy()
+        for event in told.events:  # one decision may be two facts: both are judged on what was before it
             if isinstance(event.fact, DECISIONS):
-                self._one_winner(event.fact, command, before[event.fact.product])
+                self._one_winner(event.fact, command, version[event.fact.product])
                 self._not_their_own(event.fact, told)
                 self._entitled(event.fact, told, now)
             if isinstance(event.fact, Approved):
                 self._closed_months_stay(event.fact)
+        for event in told.events:
             self._note(event.fact)
         if any(isinstance(event.fact, BudgetLoaded | ScheduleFact) for event in told.events):
-            self._children_fit_their_parents()
             self._plans_fit(self.in_force)
+            self._children_fit_their_parents()
         self._replay_equals_live({event.stream for event in told.events} | set(self.recorder.read))
 
     # The promises

@@ -245,54 +245,7 @@ def test_a_bad_budget_file_gets_a_table_of_its_problems(demo: Running) -> None:
     assert demo.allot("rollup", "--year", "2027").returncode == 5
 
 
-SUBMIT = ("schedule", "submit", "Logistics/Transport/Delivery/Parcel Tracking", "--year", "2026")
-SOFIA, ANDERS, INGRID = ("--as", "sofia.marin@example.com"), ("--as", "anders.lund@example.com"), ALLOCATE[-2:]
-
-
-def test_a_schedule_goes_all_its_ways(demo: Running) -> None:
-    product = SUBMIT[2:]
-
-    def state(*arguments: str) -> str:
-        return str(demo.json("schedule", *arguments)["schedule"]["state"])
-
-    assert state(*SUBMIT[1:], "--even", *SOFIA) == "PENDING"
-    assert state("withdraw", *product, "--note", "Too early.", *SOFIA) == "DRAFT"
-    assert state(*SUBMIT[1:], "--even", *SOFIA) == "PENDING"
-    assert state("reject", *product, "--reason", "Too even.", *ANDERS) == "REJECTED"
-    assert state("revise", *product, *SOFIA) == "DRAFT"
-    assert state(*SUBMIT[1:], "--even", *SOFIA) == "PENDING"
-    stale = demo.allot("schedule", "approve", *product, "--version", "3", *ANDERS)
-    assert stale.returncode in (0, 6)
-    stale = demo.allot("schedule", "approve", *product, "--version", "2", *ANDERS)
-    assert stale.returncode == 6
-    assert "Since then" in stale.stderr
-    assert "`allot schedule show`" in stale.stderr
-    assert state("approve", *product, *ANDERS) == "APPROVED"
-    assert state("request", *product, "--reason", "More parcels.", *SOFIA) == "RESCHEDULE_REQUESTED"
-    assert state("deny", *product, "--reason", "Not this year.", *ANDERS) == "APPROVED"
-    assert state("request", *product, "--reason", "Many more parcels.", *SOFIA) == "RESCHEDULE_REQUESTED"
-    assert state("grant", *product, *ANDERS) == "RESCHEDULING"
-    assert state("withdraw", *product, *SOFIA) == "APPROVED"
-    assert demo.json("schedule", "show", *product)["round"] == 3
-
-
-def test_closed_months_stay_as_they_were_approved(demo: Running) -> None:
-    product = ("Retail/Digital Commerce/Storefront/Web Shop", "--year", "2026")
-    priya, mei = ("--as", "priya.nair@example.com"), ("--as", "mei.tanaka@example.com")
-    assert demo.json("month", "close", "2026-05", *INGRID)["events"] == 1
-    assert [one["month"] for one in demo.json("month", "list", "--year", "2026")["closed"]] == ["2026-05"]
-    shown = demo.allot("schedule", "show", *product).stdout
-    assert "closed" in next(line for line in shown.splitlines() if line.startswith("2026-05"))
-    moved = demo.allot("schedule", "request", *product, "--reason", "x", "--amounts", ",".join(["1"] * 12), *priya)
-    assert moved.returncode == 3
-    assert "2026-05 stays USD 2,900.00" in moved.stderr
-    asked = demo.json("schedule", "request", *product, "--reason", "Evenly.", "--even", *priya)
-    assert asked["schedule"]["submitted"]["2026-05"] == "2900.00"
-    assert demo.json("schedule", "deny", *product, "--reason", "No.", *mei)["schedule"]["state"] == "APPROVED"
-    assert demo.allot("month", "close", "2999-01", *INGRID).returncode == 2
-    assert demo.allot("month", "close", "2026-05", *priya).returncode == 4
-    assert demo.json("month", "reopen", "2026-05", "--reason", "A late bill.", *INGRID)["events"] == 1
-    assert demo.json("month", "list", "--year", "2026")["closed"] == []
+INGRID = ALLOCATE[-2:]
 
 
 def test_people_come_in_a_file_go_and_take_their_tasks_with_them(demo: Running) -> None:

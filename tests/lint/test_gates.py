@@ -16,7 +16,7 @@ import pytest
 from embedded.process import ROOT
 
 BIN = Path(sys.executable).parent
-PACKAGES = ("domain", "rights", "ledger", "views", "workflows", "activities", "cli", "embedded")
+PACKAGES = ("domain", "rights", "ledger", "views", "notifications", "workflows", "activities", "cli", "embedded")
 
 
 @pytest.fixture
@@ -103,6 +103,10 @@ BREACHES = [
     ("ledger/a.py", "import views", "ledger knows domain only"),
     ("ledger/a.py", "import rights", "ledger knows domain only"),
     ("views/a.py", "import activities", "views know domain and ledger only"),
+    ("views/a.py", "import notifications", "views know domain and ledger only"),
+    ("notifications/a.py", "import temporalio", "notifications know domain, ledger and views"),
+    ("notifications/a.py", "import activities", "notifications know domain, ledger and views"),
+    ("workflows/a.py", "import notifications", "workflows know domain"),
     ("workflows/a.py", "import psycopg", "workflows know domain"),
     ("workflows/a.py", "import activities.record", "workflows know domain"),
     ("workflows/a.py", "import cedarpy", "workflows know domain"),

@@ -117,8 +117,10 @@ def test_a_channel_that_is_down_rests(waiting: Company) -> None:
     (state,) = waiting.outbox.status("mail")
     assert state.failing_since
     assert (state.due, state.waiting, state.last_error) == (0, 3, "the service is down")
+    assert not waiting.outbox.is_due("mail")
     waiting.later()
     sender.failures = 0
+    assert waiting.outbox.is_due("mail")
     assert through(waiting, sender).sent == 3
 
 

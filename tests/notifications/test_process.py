@@ -15,6 +15,7 @@ import pytest
 from pydantic import SecretStr
 from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -23,16 +24,19 @@ from activities import notifications as activities_module
 from activities.contracts import ActivityName, ChannelReport
 from activities.notifications import Notifying
 from domain.process import NOTIFICATIONS_QUEUE, NotificationChannel, WorkflowName, notifications_process_id
+from embedded.process import ROOT
+from embedded.temporal_server import find_program
 from notifications.config import AppriseChannel
 from notifications.senders import Message, Sender, sender_of
 from tests.notifications.company import Company
 from tests.notifications.sinks import HttpCatcher
-from tests.workflows.replay import STRICT, replay
+from tests.workflows.replay import STRICT, replay, replay_all_runs
 from workflows.notifications import UNKNOWN_MAX, Notifications
 from workflows.registration import workflow_runner
 from workflows.standing import ensure_notifications
 
 WITHIN_S = 30.0
+SUGGESTED_AT_EVENTS = 60
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +78,7 @@ def room(catcher: HttpCatcher) -> AppriseChannel:
 
 @asynccontextmanager
 async def at_work(
-    client: Client, company: Company, channels: Mapping[str, tuple[AppriseChannel, Sender]]
+    client: Client, company: Company, channels: Mapping[str, tuple[AppriseChannel, Sender]], slots: int = 0
 ) -> AsyncIterator[str]:
     """A worker that knows these channels; the queue of their processes."""
     notifying = Notifying(
@@ -86,7 +90,7 @@ async def at_work(
         look_every_s=0.05,
     )
     queue = f"notifications-{uuid4().hex[:8]}"
-    slots = max(1, notifying.slots)
+    slots = slots or notifying.slots
     with ThreadPoolExecutor(slots) as pool:
         async with (
             Worker(client, task_queue=queue, workflows=[Notifications], workflow_runner=workflow_runner(STRICT)),
@@ -200,6 +204,30 @@ async def test_a_channel_that_hangs_delays_no_other_and_begins_nothing_more(
             await temporal_client.get_workflow_handle(notifications_process_id(channel)).terminate()
 
 
+async def test_without_room_for_each_channel_one_that_hangs_would_delay_the_others(
+    temporal_client: Client, company: Company, catcher: HttpCatcher, hanging: Hanging, name: str
+) -> None:
+    good, stuck, config = f"{name}-good", f"{name}-stuck", room(catcher)
+    channels: dict[str, tuple[AppriseChannel, Sender]] = {
+        good: (config, sender_of(good, config)),
+        stuck: (config, hanging),
+    }
+    async with at_work(temporal_client, company, channels, slots=1) as queue:
+        await ensure_notifications(temporal_client, channels, queue)
+        await until(lambda: all(company.outbox.position(channel) is not None for channel in channels))
+        assert company.outbox.add_test(stuck, uuid4(), "room", "Test", "Test")
+        await asyncio.to_thread(hanging.begun.acquire, timeout=WITHIN_S)
+        assert company.outbox.add_test(good, uuid4(), "room", "Test", "Test")
+        await asyncio.sleep(3)
+        delayed = not catcher.posts
+        hanging.let_go.set()
+        await until(lambda: len(catcher.posts) == 1)
+        for channel in channels:
+            await temporal_client.get_workflow_handle(notifications_process_id(channel)).terminate()
+
+    assert delayed
+
+
 async def test_while_a_message_is_under_way_no_other_is_begun(company: Company, hanging: Hanging, name: str) -> None:
     from temporalio.testing import ActivityEnvironment
 
@@ -275,3 +303,36 @@ async def test_a_channel_out_of_order_is_shown_and_asked_again(
         await replay(await handle.fetch_history())
 
     assert answers == []
+
+
+@pytest.fixture(scope="module")
+async def impatient_client() -> AsyncIterator[Client]:
+    """Of a server that suggests to continue as new after a few events instead of 4,096."""
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=str(find_program(ROOT / ".allot")),
+        dev_server_extra_args=[
+            "--dynamic-config-value",
+            f"limit.historyCount.suggestContinueAsNew={SUGGESTED_AT_EVENTS}",
+        ],
+        data_converter=pydantic_data_converter,
+    ) as environment:
+        yield environment.client
+
+
+async def test_a_long_process_continues_as_new_and_loses_and_repeats_nothing(
+    impatient_client: Client, company: Company, catcher: HttpCatcher, name: str
+) -> None:
+    config, count = room(catcher), 12
+    async with at_work(impatient_client, company, {name: (config, sender_of(name, config))}) as queue:
+        await ensure_notifications(impatient_client, [name], queue)
+        handle = impatient_client.get_workflow_handle(notifications_process_id(name))
+        await until(lambda: company.outbox.position(name) is not None)
+        for number in range(count):
+            assert company.outbox.add_test(name, uuid4(), "room", f"Test {number}", "Test")
+            await until(lambda sent=number + 1: len(catcher.posts) == sent)
+        await shows(handle, f"**{count}** sent")
+        runs = await replay_all_runs(impatient_client, notifications_process_id(name))
+        await handle.terminate()
+
+    assert runs > 1
+    assert [body["title"] for _, _, body in catcher.posts] == [f"Test {number}" for number in range(count)]

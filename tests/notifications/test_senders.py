@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 import boto3
@@ -62,6 +63,18 @@ def test_a_refusal_says_why_without_secrets_and_addresses(
         assert "s3cr3t" not in text
         assert "t0ken" not in text
         assert "ann@" not in text
+
+
+def test_the_log_of_apprise_would_have_named_the_address(mail_sink: MailSink, our_log: Callable[[], str]) -> None:
+    mail_sink.refused.add("ann@example.com")
+    sender, logger = sender_of("mail", apprise(mail_sink.url)), logging.getLogger("apprise")
+    logger.propagate = True
+    try:
+        with pytest.raises(NotSentError):
+            sender.send(MESSAGE)
+    finally:
+        logger.propagate = False
+    assert "ann@" in our_log()
 
 
 def test_a_service_that_does_not_answer_is_given_up_in_time(
@@ -152,6 +165,7 @@ def test_no_part_of_an_address_that_could_be_a_secret_is_shown(url: str) -> None
     assert not [secret for secret in URLS[url] if secret in text]
     assert "ann" not in text
     assert text.startswith("could not reach ")
+    assert URLS[url][0] in masked(f"could not reach {url}: {' '.join(URLS[url])}", ())
 
 
 def test_the_name_of_a_host_is_no_secret() -> None:

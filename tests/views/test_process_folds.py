@@ -147,7 +147,10 @@ def test_a_new_turn_begins_with_the_state_and_not_with_every_fact(fold: Fold, ro
 
 
 def test_reminders_and_escalation_belong_to_their_turn(fold: Fold, rows: Ask) -> None:
-    told = "SELECT s.reminders, escalated_at, t.reminders, t.escalated, version FROM schedules s JOIN tasks t USING (version)"
+    told = (
+        "SELECT s.reminders, escalated_at, t.reminders, t.escalated, version "
+        "FROM schedules s JOIN tasks t USING (version)"
+    )
     fold(line(CART, "100"), submit(CART, "1"), reminded(CART, 1), reminded(CART, 1, 2), escalated(CART, 1))
     assert rows(told) == [(2, at(5), 2, True, 1)]
     fold(rejected(CART, "no"), reminded(CART, 1, 3), escalated(CART, 1))  # too late: that turn is over

@@ -173,5 +173,3 @@ async def hostile_signals_in_time(stage: Stage) -> str:
     await stage.handle.signal("approve", {"actor": LEAD, "version": 1})
     await stage.handle.result()
     return stage.process_id
-
-

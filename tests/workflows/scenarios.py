@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -14,19 +15,21 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.budget_files import BudgetFiles
-from activities.contracts import ActivityName
+from activities.contracts import ActivityName, ChannelReport
 from activities.people_files import PeopleFiles
 from domain.decision import Organization, Persona
 from domain.people_commands import GrantPersona
 from domain.process import (
     COST_QUEUE,
+    NOTIFICATIONS_QUEUE,
     ORGANIZATION_SYNC_PROCESS_ID,
     ORGANIZATIONS_QUEUE,
     BudgetFile,
     CostSource,
     DirectCommand,
-    RegisterPersonRequest,
+    NotificationChannel,
     PeopleFile,
+    RegisterPersonRequest,
     SyncRequest,
     SyncResult,
     WorkflowName,
@@ -34,6 +37,7 @@ from domain.process import (
     cost_import_process_id,
     cost_watch_process_id,
     direct_decision_process_id,
+    notifications_process_id,
     people_import_process_id,
     person_registration_process_id,
 )
@@ -47,6 +51,8 @@ type Scenario = Callable[[Stage], Awaitable[str | tuple[str, str]]]
 
 BUDGET_FILE = "Example_2027_true_2027-01-01_false_Budget_v1.csv"
 BUDGET = b"Business Unit,Department,Portfolio,Product,Annual\nRetail,Digital,Web,Checkout,1200.00\n"
+PASSES_EVENTS = 30
+"""Events after which the process of a channel has sent something."""
 PEOPLE = b"email,name,persona,node\nann@example.com,Ann,product_owner,Retail/Digital/Web/Checkout\n"
 
 
@@ -134,6 +140,20 @@ async def people_import(stage: Stage) -> str:
     return process_id
 
 
+async def notifications(stage: Stage) -> str:
+    """Never ends by itself: recorded when its first message was sent and it looks for the next one."""
+    channel = NotificationChannel(channel=f"mail-{uuid4().hex[:8]}")
+    process_id = notifications_process_id(channel.channel)
+    async with at_work(stage.client, [collect, send], NOTIFICATIONS_QUEUE, workflows=()):
+        handle = await stage.client.start_workflow(
+            WorkflowName.NOTIFICATIONS, channel, id=process_id, task_queue=stage.queue
+        )
+        async with asyncio.timeout(rounds.WITHIN_S):
+            while (await handle.describe()).history_length < PASSES_EVENTS:  # noqa: ASYNC110 - nothing else tells
+                await asyncio.sleep(0.05)
+    return process_id
+
+
 async def organization_sync(stage: Stage) -> str:
     async with at_work(stage.client, [sync], ORGANIZATIONS_QUEUE, workflows=()):
         await play(stage, WorkflowName.ORGANIZATION_SYNC, SyncRequest(), ORGANIZATION_SYNC_PROCESS_ID)
@@ -169,6 +189,7 @@ SCENARIOS: dict[str, Scenario] = {
     "cost-watch": cost_watch,
     "cost-import": cost_import,
     "people-import": people_import,
+    "notifications": notifications,
     "approved-in-time": rounds.approved_in_time,
     "revised": rounds.revised,
     "revised-by-hand": rounds.revised_by_hand,
@@ -206,6 +227,16 @@ def staging(name: str) -> dict[str, Any]:
 def sync(_request: SyncRequest) -> SyncResult:
     """AWS is no matter of the process."""
     return SyncResult(accounts=12, recorded=1, calls=3, position=7)
+
+
+@activity.defn(name=ActivityName.COLLECT_NOTIFICATIONS)
+def collect(_request: NotificationChannel) -> ChannelReport:
+    return ChannelReport(known=True, due=1)
+
+
+@activity.defn(name=ActivityName.SEND_NOTIFICATIONS)
+def send(_request: NotificationChannel) -> ChannelReport:
+    return ChannelReport(known=True, sent=1)
 
 
 async def play(stage: Stage, name: WorkflowName, request: object, process_id: str, queue: str = "") -> Any:

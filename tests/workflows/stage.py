@@ -42,7 +42,7 @@ PRODUCT = NodePath(("Retail", "Digital", "Web", "Checkout"))
 ORGANIZATION = Organization()
 MONTHS = ORGANIZATION.calendar.months(YEAR)
 OWNER, LEAD, OTHER_LEAD, STRANGER = "owner@example.com", "lead@example.com", "other.lead@example.com", "no@example.com"
-REFUSED_WITHIN_S = 60.0
+WITHIN_S = 60.0
 ANSWER_WITHIN = timedelta(seconds=20)
 _numbers = itertools.count(1)
 
@@ -112,6 +112,14 @@ def make_admin(stage: Stage, email: str) -> None:
     assert isinstance(outcome, Accepted)
 
 
+def own(stage: Stage, product: NodePath) -> None:
+    """The product owner owns that one, too."""
+    known: dict[str, Any] = {"actor": SYSTEM, "channel": Channel.SETUP, "person": OWNER}
+    grant = GrantPersona(command_id=uuid4(), persona=Persona.PRODUCT_OWNER, node=product, **known)
+    outcome = stage.ledger.record(grant)
+    assert isinstance(outcome, Accepted), outcome
+
+
 @dataclass
 class SetClock:
     """A ledger's clock that stands until it is set."""
@@ -145,9 +153,9 @@ class Stage:
     def request(self) -> ScheduleRound:
         return ScheduleRound(fiscal_year=self.year, product=self.product, round=self.round)
 
-    def in_round(self, round_: int) -> Stage:
-        """The process of another round of the same schedule."""
-        return replace(self, round=round_)
+    def in_round(self, round_: int, year: int | None = None) -> Stage:
+        """The process of another round of the same product."""
+        return replace(self, round=round_, year=year or self.year)
 
     @property
     def handle(self) -> WorkflowHandle[Any, Any]:
@@ -248,13 +256,18 @@ class Stage:
             await asyncio.sleep(0.1)
             before, length = length, (await self.handle.describe()).history_length
 
-    async def refused(self, count: int) -> CommandRefused:
-        """The last refusal in the ledger, once there are so many and the process shows it."""
-        async with asyncio.timeout(REFUSED_WITHIN_S):
-            while (await self.view()).refusals < count:  # noqa: ASYNC110 - a query is the only way to know
+    async def until(self, is_so: Callable[[ScheduleView], bool]) -> ScheduleView:
+        """The view, once it is like that."""
+        async with asyncio.timeout(WITHIN_S):
+            while not is_so(view := await self.view()):  # noqa: ASYNC110 - a query is the only way to know
                 await asyncio.sleep(0.05)
+        return view
+
+    async def refused(self, count: int, others: int = 0) -> CommandRefused:
+        """The last refusal in the ledger, once the process shows so many; `others` were of updates."""
+        await self.until(lambda view: view.refusals >= count)
         refusals = self.refusals()
-        assert len(refusals) == count
+        assert len(refusals) == count + others
         return refusals[-1]
 
     async def details(self) -> str:
@@ -315,12 +328,14 @@ async def on_stage(
     organization: Organization = ORGANIZATION,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     year: int = YEAR,
+    apart: str | None = None,
     **options: Any,
 ) -> AsyncIterator[Stage]:
     """A company at work."""
     with company(database_url, accept_claimed_actors, organization=organization, clock=clock, years=(year,)) as ledger:
         async with at_work(client, ledger_activities(client, ledger, organization), **options) as queue:
-            yield Stage(client, ledger, queue, year=year, clock=clock)
+            stage = Stage(client, ledger, queue, year=year, clock=clock)
+            yield stage if apart is None else replace(stage, apart=apart)
 
 
 def code_of(error: ApplicationError) -> tuple[str | None, str]:

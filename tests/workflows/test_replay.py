@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import importlib.util
+import inspect
 import json
+import sys
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from temporalio.client import WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 from temporalio.workflow import NondeterminismError
 
 from domain.process import WorkflowName
 from tests.workflows.replay import replay
 from tests.workflows.scenarios import SCENARIOS
+from workflows.budget_schedule import BudgetSchedule
 
 HISTORIES = Path(__file__).parent / "histories"
 
@@ -36,12 +43,59 @@ async def test_a_recorded_history_replays(name: str) -> None:
     await replay(WorkflowHistory.from_json(name, recorded(name)))
 
 
-@pytest.mark.parametrize("name", ["submit-approve", "reject-resubmit-approve", "hostile-signals", "cost-watch"])
+@pytest.mark.parametrize(
+    "name", ["submit-approve", "reject-resubmit-approve", "hostile-signals", "cost-watch", "year-end"]
+)
 async def test_another_order_of_steps_is_found_out(name: str) -> None:
     history = recorded(name)
     swap_first_steps(history)
     with pytest.raises(NondeterminismError):
         await replay(WorkflowHistory.from_json(name, history))
+
+
+PLANTS = {
+    "publishes before it reads": ("await self._look_around()", "self._publish()\n        await self._look_around()"),
+    "forgets its timers": ("if due is None or something_happened():", "if True:"),
+    "reads after each decision": ("            return outcome", "            await self._read(); return outcome"),
+}
+"""Changes of BudgetSchedule that must be found out, as what is replaced and by what."""
+
+
+def copy_of_the_process(folder: Path, old: str = "", new: str = "") -> type:
+    """BudgetSchedule as it stands in its file, with one change."""
+    source = Path(inspect.getfile(BudgetSchedule)).read_text(encoding="utf-8")
+    assert not old or source.count(old) == 1
+    file = folder / f"copy_{uuid4().hex}.py"
+    file.write_text(source.replace(old, new) if old else source, encoding="utf-8")
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[file.stem] = module  # where the SDK looks for the types of handlers
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        del sys.modules[file.stem]
+    copy: type = module.BudgetSchedule
+    return copy
+
+
+async def replay_with(copy: type, name: str) -> None:
+    replayer = Replayer(
+        workflows=[copy], data_converter=pydantic_data_converter, workflow_runner=UnsandboxedWorkflowRunner()
+    )
+    await replayer.replay_workflow(WorkflowHistory.from_json(name, recorded(name)))
+
+
+async def test_an_unchanged_copy_of_the_process_replays(tmp_path: Path) -> None:
+    await replay_with(copy_of_the_process(tmp_path), "approved-in-time")
+
+
+@pytest.mark.parametrize("plant", PLANTS)
+async def test_a_change_of_the_process_is_found_out(tmp_path: Path, plant: str) -> None:
+    copy = copy_of_the_process(tmp_path, *PLANTS[plant])
+    with pytest.raises(NondeterminismError):
+        await replay_with(copy, "approved-in-time")
 
 
 def swap_first_steps(history: dict[str, Any]) -> None:

@@ -1,17 +1,23 @@
-"""What people in a hurry get wrong, with a real worker: each refusal says what is wrong and what to do next."""
+"""Decisions through the command line, with a real worker: what goes, and what people in a hurry get wrong.
+
+Each refusal says what is wrong and what to do next.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from domain.business_days import BusinessCalendar
 from domain.decision import Organization
 from domain.people_commands import DeactivatePerson
-from tests.cli.company import CHECKOUT, Company, address
+from tests.cli.company import CHECKOUT, GRACE_DAYS, Company, address
 from tests.cli.conftest import Allot
 from tests.support.workers import own_namespace, start_worker, stop_worker, worker_environment
 from views.queries import Views
@@ -23,10 +29,18 @@ EVENLY = ("--even", "--as", address("Ann"))
 
 
 @pytest.fixture
-async def namespace(temporal: str, database_url: str, tmp_path: Path) -> AsyncIterator[str]:
+def grace_days() -> int:
+    """Days in which a year that has ended can still be decided on; a test may ask for some."""
+    return 0
+
+
+@pytest.fixture
+async def namespace(temporal: str, database_url: str, tmp_path: Path, grace_days: int) -> AsyncIterator[str]:
     """With a worker in it."""
     client = await own_namespace(temporal, f"refusals-{uuid4().hex[:8]}")
-    worker = start_worker(worker_environment(client, database_url, tmp_path / "worker"), tmp_path / "worker")
+    directory = tmp_path / "worker"
+    surroundings = worker_environment(client, database_url, directory)
+    worker = start_worker(surroundings, directory, ALLOT_YEAR_GRACE_DAYS=str(grace_days))
     try:
         yield client.namespace
     finally:
@@ -35,12 +49,19 @@ async def namespace(temporal: str, database_url: str, tmp_path: Path) -> AsyncIt
 
 @pytest.fixture
 def company(
-    allot: Allot, namespace: str, temporal: str, database_url: str, monkeypatch: pytest.MonkeyPatch
+    allot: Allot,
+    namespace: str,
+    temporal: str,
+    database_url: str,
+    grace_days: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Company]:
     monkeypatch.setenv("ALLOT_DATABASE_URL", database_url)
     monkeypatch.setenv("ALLOT_TEMPORAL_ADDRESS", temporal)
     monkeypatch.setenv("TEMPORAL_NAMESPACE", namespace)
-    made = Company(database_url, datetime.now(UTC), Organization())
+    monkeypatch.setenv("ALLOT_YEAR_GRACE_DAYS", str(grace_days))
+    organization = Organization(business=BusinessCalendar(year_grace_days=grace_days))
+    made = Company(database_url, datetime.now(UTC), organization)
     made.found(THIS_YEAR)
     made.load(LAST_YEAR, "1200.00")
     made.show()
@@ -93,3 +114,45 @@ def test_what_cannot_be_done_is_refused_with_what_to_do_instead(
     refused(4, "OwnGrant", arguments=("person", "deactivate", address("Fin"), "--as", address("Fin")))
     company.record(DeactivatePerson(command_id=uuid4(), actor=address("Fin"), person=address("Ann")))
     refused(4, "Deactivated", arguments=("schedule", "submit", PRODUCT, *this, *EVENLY))
+
+
+@pytest.mark.parametrize("grace_days", [GRACE_DAYS])
+@pytest.mark.usefixtures("company")
+def test_a_schedule_goes_all_its_ways_and_closed_months_stay(allot: Allot) -> None:
+    about = (PRODUCT, "--year", str(LAST_YEAR))
+    ann, pat, fin = (("--as", address(name)) for name in ("Ann", "Pat", "Fin"))
+    january = f"{LAST_YEAR}-01"
+
+    def answer(*arguments: str) -> dict[str, Any]:
+        given = allot(*arguments, "--json")
+        assert given.status == 0, given.err
+        document: dict[str, Any] = json.loads(given.out)
+        return document
+
+    def state(what: str, *arguments: str) -> str:
+        return str(answer("schedule", what, *about, *arguments)["schedule"]["state"])
+
+    assert state("submit", "--even", *ann) == "PENDING"
+    assert state("reject", "--reason", "Too even.", *pat) == "REJECTED"
+    assert state("revise", *ann) == "DRAFT"
+    assert state("submit", "--amounts", ",".join(["90"] * 12), *ann) == "PENDING"
+    assert state("approve", *pat) == "APPROVED"
+    assert answer("month", "close", january, *fin)["message"] == f"{january} is closed."
+    assert [one["month"] for one in answer("month", "list", "--year", str(LAST_YEAR))["closed"]] == [january]
+    moved = allot("schedule", "request", *about, "--reason", "x", "--amounts", ",".join(["91"] * 12), *ann)
+    assert (moved.status, moved.out) == (3, "")
+    assert f"ClosedMonth: Closed months do not change any more: {january} stays USD 90.00." in moved.err
+    evenly = answer("schedule", "request", *about, "--reason", "More.", "--even", *ann)["schedule"]
+    assert (evenly["submitted"][january], evenly["submitted"][f"{LAST_YEAR}-02"]) == ("90.00", "100.91")
+    assert evenly["submitted_total"] == "1200.00"
+    assert state("deny", "--reason", "Not this year.", *pat) == "APPROVED"
+    assert state("request", "--reason", "Much more.", *ann) == "RESCHEDULE_REQUESTED"
+    assert state("grant", *pat) == "RESCHEDULING"
+    again = answer("schedule", "grant", *about, *pat)
+    assert (again["events"], "that decision stands" in again["message"]) == (0, True)
+    assert state("withdraw", "--note", "Not needed.", *ann) == "APPROVED"
+    assert answer("month", "reopen", january, "--reason", "A late bill.", *fin)["events"] == 1
+    assert answer("schedule", "show", *about)["round"] == 3
+    assert {event["channel"] for event in answer("audit", PRODUCT)["events"] if "schedule" in event["fact_name"]} == {
+        "cli"
+    }
