@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import batched
 from uuid import UUID, uuid5
 
@@ -23,7 +23,7 @@ from activities.contracts import (
 from activities.ledger_commands import on_schedule, origin_of_activity, reported
 from activities.schedule_views import read_view
 from domain.budget import AnnualApproved, ProductWithdrawn
-from domain.decision import NAMESPACE, SYSTEM, Channel, Organization
+from domain.decision import NAMESPACE, SYSTEM, Channel, Fact, Organization
 from domain.errors import Unavailable
 from domain.hierarchy import NodePath
 from domain.process import REFRESH_SIGNAL, schedule_process_id
@@ -56,8 +56,7 @@ class ScheduleWaiting:
     async def inform_rounds(self, request: InformRequest) -> InformResult:
         """Tells the process of each open round that its annual budget has changed. A process that is not there has
         nothing to learn: whoever starts it reads the ledger."""
-        with reported():
-            products, moved = await asyncio.to_thread(_touched, self._ledger, request)
+        products, moved = await self._touched(request)
         informed = 0
         for number, chunk in enumerate(batched(sorted(products, key=str), SCHEDULES_AT_ONCE)):
             activity.heartbeat(Progress(step="informing", done=number * SCHEDULES_AT_ONCE, whole=len(products)))
@@ -65,6 +64,33 @@ class ScheduleWaiting:
                 rounds = await asyncio.to_thread(self._open_rounds, request.fiscal_year, chunk, moved)
             informed += await self._tell(rounds)
         return InformResult(informed=informed)
+
+    async def _touched(self, request: InformRequest) -> tuple[set[NodePath], set[NodePath]]:
+        """Products whose annual budget or schedule the load has changed, and those among them whose schedule it moved.
+
+        Its events are found from its last place in the log backwards: those of others stand in between, but never so
+        many that a whole batch holds none of its own.
+        """
+        products: set[NodePath] = set()
+        moved: set[NodePath] = set()
+        last = request.position
+        with reported():
+            if await asyncio.to_thread(self._ledger.settled_head) < last:
+                raise Unavailable(f"The log cannot be read up to {last} yet; it will be tried again.")
+            while last > 0 and (facts := await asyncio.to_thread(self._facts, request.command_id, last)):
+                lines = [fact for fact in facts if isinstance(fact, AnnualApproved | ProductWithdrawn)]
+                schedules = [fact for fact in facts if isinstance(fact, ScheduleFact)]
+                products |= {fact.product for fact in lines if fact.fiscal_year == request.fiscal_year}
+                moved |= {fact.product for fact in schedules if fact.fiscal_year == request.fiscal_year}
+                activity.heartbeat(Progress(step="finding the products", done=len(products)))
+                last -= EVENTS_AT_ONCE
+        return products | moved, moved
+
+    def _facts(self, command_id: UUID, last: int) -> list[Fact]:
+        """What that command recorded in the batch of the log that ends there."""
+        first = max(0, last - EVENTS_AT_ONCE)
+        events = self._ledger.follow(first, last - first)
+        return [event.fact for event in events if event.command_id == command_id and event.position <= last]
 
     def _open_rounds(self, fiscal_year: int, products: Sequence[NodePath], moved: set[NodePath]) -> list[str]:
         """Ids of the processes that may be under way: of open rounds, and of those that the load itself has ended."""
@@ -112,31 +138,3 @@ def command_of(step: WaitingStep) -> RemindSchedule | EscalateSchedule | EndSche
             return EscalateSchedule.model_validate({**shared, "turn": step.turn})
         case "end_year":
             return EndScheduleYear.model_validate(shared)
-
-
-def _touched(ledger: Ledger, request: InformRequest) -> tuple[set[NodePath], set[NodePath]]:
-    """Products whose annual budget the load has changed, and those of them whose schedule it has moved."""
-    if ledger.settled_head() < request.position:
-        raise Unavailable(f"The log cannot be read up to {request.position} yet; it will be tried again.")
-    products: set[NodePath] = set()
-    moved: set[NodePath] = set()
-    for facts in _facts_of(ledger, request.command_id, request.position):
-        for fact in facts:
-            if isinstance(fact, AnnualApproved | ProductWithdrawn) and fact.fiscal_year == request.fiscal_year:
-                products.add(fact.product)
-            elif isinstance(fact, ScheduleFact) and fact.fiscal_year == request.fiscal_year:
-                moved.add(fact.product)
-    return products | moved, moved
-
-
-def _facts_of(ledger: Ledger, command_id: UUID, last: int) -> Iterator[list[object]]:
-    """What one command recorded, from its last place in the log backwards: other commands stand in between, but never
-    so many that a whole batch holds none of its own."""
-    while last > 0:
-        first = max(0, last - EVENTS_AT_ONCE)
-        events = ledger.follow(first, last - first)
-        facts: list[object] = [e.fact for e in events if e.command_id == command_id and e.position <= last]
-        if not facts:
-            return
-        yield facts
-        last = first

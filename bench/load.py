@@ -54,16 +54,19 @@ class Took(NamedTuple):
 
 
 def measure() -> list[Row]:
-    with tempfile.TemporaryDirectory() as directory, database(Path(directory)) as url:
-        with Ledger(url, Organization(), rights=CedarRights(), pool_size=4) as ledger:
-            _hire(ledger)
-            desk = _Desk(url, ledger, FileStore(str(Path(directory) / "files")))
-            desk.one_round(FIRST_YEAR)  # warms up
-            return rows([desk.one_round(FIRST_YEAR + number) for number in range(1, ROUNDS + 1)])
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        database(Path(directory)) as url,
+        Ledger(url, Organization(), rights=CedarRights(), pool_size=4) as ledger,
+    ):
+        _hire(ledger)
+        desk = _Desk(url, ledger, FileStore(str(Path(directory) / "files")))
+        desk.one_round(FIRST_YEAR)  # warms up
+        return rows([desk.one_round(FIRST_YEAR + number) for number in range(1, ROUNDS + 1)])
 
 
 def rows(rounds: list[Took]) -> list[Row]:
-    """How many times as long as COPY it takes; products a second, for comparison with other machines."""
+    """Which part of COPY's speed it reaches."""
     copied = _rate([took.copied for took in rounds])
     return [
         Row(f"budget load of {PRODUCTS:,} products {what} : COPY", _rate(seconds), copied, ratio)

@@ -142,8 +142,8 @@ def age(passed: timedelta) -> str:
 
 
 def persona_words(persona: str) -> str:
-    """`portfolio owner`"""
-    return persona.replace("_", " ")
+    """`portfolio owner`, `BU owner`"""
+    return persona.replace("_", " ").replace("bu ", "BU ")
 
 
 def place(node: NodePath, labels: Sequence[str]) -> str:

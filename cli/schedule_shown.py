@@ -138,7 +138,8 @@ def _turn(picture: Picture) -> Iterator[str]:
         return
     level, node = LEVEL_OF_PERSONA[persona], schedule.product
     label, name = picture.labels[level - 1], node.parts[level - 1]
-    since = f", since {moment(schedule.since)}" if schedule.version else ""
+    waits = bool(schedule.version) and schedule.state is not State.APPROVED  # which began before the budget was lowered
+    since = f", since {moment(schedule.since)}" if waits else ""
     reminded = f", reminded {_times(schedule.reminders)}" if schedule.reminders else ""
     yield f"It is the turn of the {persona_words(persona)} of {label} {name}{since}{reminded}."
     if schedule.escalated:

@@ -142,7 +142,8 @@ def why(task: TaskDetail) -> str:
         case Why.NOBODY_LEFT:
             words = f"no {owner} is left"
         case _:
-            words = f"{owner}{', escalated' if task.escalated else ''}"
+            more = ", nobody is left" if task.vacant else ", escalated" if task.escalated else ""
+            words = f"{owner}{more}"
     return f"{words}, in place of {task.on_behalf_of_name}" if task.on_behalf_of else words
 
 

@@ -14,9 +14,8 @@ from domain.budget_file import is_email
 from domain.budget_file_csv import BYTE_ORDER_MARK, NotUtf8, Record, records
 from domain.budget_file_problem import Fault, Problems, column_letter
 from domain.decision import Grant, Persona, plain_line
-from domain.errors import Refusal
-from domain.hierarchy import NodePath
-from domain.people_commands import require_level
+from domain.hierarchy import LEVELS, NodePath
+from domain.people import LEVEL_OF_PERSONA
 from domain.people_import import ROWS_MAX
 from domain.process import PERSON_NAME_CHARS_MAX
 
@@ -183,10 +182,9 @@ class _Reader:
         except ValueError as error:
             self._add(row, NODE, node, f"is not a path of the hierarchy: {error}", _NODE_REMEDY)
             return None
-        try:
-            require_level(*grant)
-        except Refusal as refusal:
-            self._add(row, NODE, node, "is not of the persona's level", refusal.message.removesuffix("."))
+        if grant.node.level != (level := LEVEL_OF_PERSONA[wanted]):
+            right = f"write the path of a node of level {LEVELS[level - 1]}" if level else "leave it empty, or write /"
+            self._add(row, NODE, node, "is not of the persona's level", f"{wanted}: {right}")
         return grant
 
     def _add(self, row: int, column: str, value: str, problem: str, remedy: str) -> None:

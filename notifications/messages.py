@@ -11,7 +11,7 @@ from shlex import quote
 from typing import NamedTuple
 from urllib.parse import quote as url_quote
 
-from domain.account import Vended
+from domain.account import AccountType, Vended
 from domain.calendar import Month
 from domain.decision import Fact, Grant, Persona, PersonId, RecordedEvent
 from domain.hierarchy import NodePath
@@ -194,10 +194,9 @@ def _of_account(fact: Vended) -> Notice:
     audience = Audience((Grant(Persona.FINANCIAL_ADMIN, NodePath.ROOT),))
     seen = f"{one_line(fact.name)}, in {one_line(fact.ou_path)}"
     text = f"AWS account {fact.account_id} was seen for the first time: {seen}."
-    how = _commands(
-        "Say whose budget pays for it:",
-        f"allot account allocate {fact.account_id} 'Unit/Department/Portfolio/Product=100' --type production --as {_YOU}",
-    )
+    share = "'Unit/Department/Portfolio/Product=100'"
+    allocate = f"allot account allocate {fact.account_id} {share} --type {AccountType.PRODUCTION} --as {_YOU}"
+    how = _commands(f"Say whose budget pays for it, and what it is for ({', '.join(AccountType)}):", allocate)
     return Notice(audience, f"To allocate: AWS account {fact.account_id}", _paragraphs(text, how))
 
 

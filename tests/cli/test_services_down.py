@@ -13,6 +13,7 @@ from tests.cli.conftest import Allot
 
 SECONDS_MAX = 10
 PRODUCT = "Retail/Digital/Web/Checkout"
+BUDGET = "Acme_2026_true_2026-01-01_false_Budget_v1.csv"
 READING = [("tasks", "--all"), ("rollup",), ("account", "list"), ("audit", "2026"), ("schedule", "show", PRODUCT)]
 READING += [
     ("person", "list"),
@@ -31,7 +32,7 @@ DECIDING = [
     ("person", "add", "b@example.com", "Bob", "--as", "a@example.com"),
     ("cost", "import", ".", "--as", "a@example.com"),
     ("organization", "sync"),
-    ("budget", "load", "budget.csv", "--as", "a@example.com"),
+    ("budget", "load", BUDGET, "--as", "a@example.com"),
     ("view", "rebuild"),
     ("setup",),
 ]
@@ -51,7 +52,7 @@ def silent() -> Iterator[int]:
 
 @pytest.mark.parametrize("arguments", READING + DECIDING, ids=" ".join)
 def test_postgresql_down(allot: Allot, tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    for name in ("budget.csv", "people.csv"):
+    for name in (BUDGET, "people.csv"):
         (tmp_path / name).write_text("x")
     started = time.monotonic()
     answer = allot(*arguments)

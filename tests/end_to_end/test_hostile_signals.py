@@ -14,7 +14,8 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from domain.schedule import State, schedule_stream
 from embedded.process import ROOT
 from embedded.temporal_server import find_program
-from tests.workflows.stage import LEAD, MONTHS, OWNER, PRODUCT, STRANGER, YEAR, Stage, on_stage
+from tests.workflows.round_scenarios import second_round
+from tests.workflows.stage import LEAD, MONTHS, OWNER, PRODUCT, STRANGER, YEAR, Stage, budget_of, on_stage
 
 TAKEN_WITHIN_S = 20.0
 MEGABYTE = 1_000_000
@@ -52,6 +53,12 @@ def hostile(tmp_path: Path) -> dict[str, tuple[str, tuple[str, ...], str]]:
     deep.write_text('{"version": 1, "actor": ' + "[" * 9_000 + "]" * 9_000 + "}")
     return {
         "no input at all": ("approve", (), "0 inputs were sent"),
+        "no input to what cannot be sent now": ("request", (), "0 inputs were sent"),
+        "what cannot be sent now": (
+            "grant",
+            ("--input", json.dumps({"actor": LEAD, "version": 1})),
+            "cannot be decided",
+        ),
         "null": ("approve", ("--input", "null"), "must be a JSON object"),
         "a number": ("approve", ("--input", "42"), "must be a JSON object"),
         "a list": ("reject", ("--input", "[1, 2]"), "must be a JSON object"),
@@ -128,6 +135,28 @@ async def test_every_decision_can_be_a_signal(stage: Stage, temporal: str) -> No
         "schedule.Submitted",
         "schedule.Approved",
     ]
+
+
+@pytest.mark.parametrize("arguments", [(), ("--input", "null"), ("--input", "1", "--input", "[]")])
+async def test_a_refresh_is_taken_whatever_it_holds(stage: Stage, temporal: str, arguments: tuple[str, ...]) -> None:
+    await stage.submit()
+    stage.ledger.record(budget_of(annual="1300.00", month=6))
+    await signal(stage, temporal, "refresh", *arguments)
+    view = await stage.until(lambda view: view.annual == "1300.00")
+
+    assert (view.state, view.refusals) == (State.PENDING, 0)
+
+
+async def test_a_reschedule_can_be_decided_by_signals(stage: Stage, temporal: str) -> None:
+    second = await second_round(stage)
+    await second.request_reschedule()
+    await signal(second, temporal, "grant", "--input", json.dumps({"actor": LEAD, "version": 3}))
+    await second.until(lambda view: view.state is State.RESCHEDULING)
+    await signal(second, temporal, "withdraw", "--input", json.dumps({"actor": OWNER}))
+    async with asyncio.timeout(TAKEN_WITHIN_S):
+        result = await second.handle.result()
+
+    assert (result.state, result.refusals) == (State.APPROVED, 0)
 
 
 async def test_where_claimed_actors_are_not_accepted_a_signal_decides_nothing(

@@ -11,17 +11,22 @@ from temporalio.client import WorkflowFailureError
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 
+from domain.closing import CloseMonth, ReopenMonth
 from domain.decision import Accepted, Channel, Command, Persona, Refused
 from domain.people_commands import GrantPersona
 from domain.process import (
     DirectCommand,
     RegisterPersonRequest,
+    UpdateName,
     WorkflowName,
     direct_decision_process_id,
     person_registration_process_id,
 )
-from tests.workflows.stage import OWNER, PRODUCT, STRANGER, Stage, make_admin
+from domain.registry import RULES
+from domain.schedule_commands import ScheduleCommand
+from tests.workflows.stage import MONTHS, OWNER, PRODUCT, STRANGER, Stage, make_admin
 from workflows.direct_decision import DirectDecision, PersonRegistration
+from workflows.inbox import COMMANDS
 
 
 async def decide(stage: Stage, command: Command) -> Any:
@@ -71,9 +76,30 @@ async def test_an_id_that_belongs_to_another_command_fails_the_process_by_name(s
     assert failed.value.cause.type == "CommandConflict"
 
 
-async def test_what_belongs_to_a_schedule_is_not_decided_past_its_process(stage: Stage) -> None:
+async def test_a_month_is_closed_and_opened_again(stage: Stage) -> None:
+    make_admin(stage, OWNER)
+    known: dict[str, Any] = {"actor": OWNER, "channel": Channel.CLI, "month": MONTHS[0]}
+    closed = await decide(stage, CloseMonth(command_id=uuid4(), **known))
+    opened = await decide(stage, ReopenMonth(command_id=uuid4(), reason="A late invoice", **known))
+
+    assert isinstance(closed, Accepted)
+    assert isinstance(opened, Accepted)
+    assert (closed.events, opened.events) == (1, 1)
+
+
+def of_a_schedule() -> list[type[Command]]:
+    return [kind for kind in RULES if issubclass(kind, ScheduleCommand) and kind in COMMANDS.values()]
+
+
+def test_every_command_of_a_schedule_has_a_name() -> None:
+    assert len(of_a_schedule()) == len(UpdateName)
+
+
+@pytest.mark.parametrize("kind", of_a_schedule())
+async def test_what_belongs_to_a_schedule_is_not_decided_past_its_process(stage: Stage, kind: type[Command]) -> None:
+    fields: dict[str, Any] = {"version": 1, "reason": "why", "amounts": {}, **stage.address(OWNER)}
     with pytest.raises(WorkflowFailureError) as failed:
-        await decide(stage, stage.submission())
+        await decide(stage, kind.model_validate(fields))
 
     assert isinstance(failed.value.cause, ApplicationError)
     assert failed.value.cause.type == "BadInput"
