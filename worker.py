@@ -235,7 +235,8 @@ async def work(
 ) -> int:
     workers = build_workers(client, settings, hands(settings, ledger, client, told))
     url = settings.database_url.get_secret_value()
-    projection = Projection(Projector(ledger, url, settings.organization(), poll_ms=settings.view_poll_ms))
+    projector = Projector(ledger, url, settings.organization(), poll_ms=settings.view_poll_ms, news=ledger.news)
+    projection = Projection(projector)
     running = {asyncio.create_task(worker.run(), name=worker.task_queue): worker for worker in workers}
     waits = (asyncio.create_task(stop.wait()), asyncio.create_task(projection.ended.wait()))
     channels = told.channels if told else ()

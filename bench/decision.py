@@ -60,7 +60,7 @@ async def _measure(database_url: str, address: str) -> list[Row]:
         Ledger(database_url, organization, pool_size=SLOTS + 1, rights=CedarRights()) as ledger,
         ThreadPoolExecutor(SLOTS) as ours,
         ThreadPoolExecutor(SLOTS) as theirs,
-        projecting(Projector(ledger, database_url, organization)),
+        projecting(Projector(ledger, database_url, organization, news=ledger.news)),
         Views(database_url) as views,
     ):
         commands = LedgerCommands(ledger, organization)

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
 from random import random
+from threading import Event as NewsEvent
 from time import sleep
 from typing import NamedTuple, Self
 from uuid import UUID
@@ -87,6 +88,8 @@ class Ledger:
         self._recorder = LedgerRecorder(LedgerDatastore(self._connections))
         self._states = StateReader(self._recorder, registry.folds, self._mapper.to_fact)
         self.people = Directory(self._connections)
+        self.news = NewsEvent()
+        """Set whenever this process has recorded something; whoever follows the log may clear it."""
         self._decider = Decider(organization, rights, self.people, clock, accept_claimed_actors=accept_claimed_actors)
 
     def open(self) -> Self:
@@ -234,6 +237,7 @@ class Ledger:
         if isinstance(appended, Known):
             return _outcome_of(appended, sent.hash, command.command_id)
         self._states.advance(events, stored, appended)
+        self.news.set()
         return answer.outcome.model_copy(update={"position": appended[-1]}) if appended else answer.outcome
 
 

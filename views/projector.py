@@ -6,7 +6,7 @@ import gc
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from threading import Event as StopEvent
+from threading import Event
 from typing import Any, Protocol
 
 import psycopg
@@ -51,6 +51,7 @@ class Projector:
         organization: Organization,
         *,
         poll_ms: int = 50,
+        news: Event | None = None,
         batch_events_max: int = LIVE_EVENTS_MAX,
         projections: Sequence[Projection] = PROJECTIONS,
     ) -> None:
@@ -58,11 +59,12 @@ class Projector:
         self._database_url = database_url
         self._organization = organization
         self._poll_s = poll_ms / 1000
+        self._news = news  # set by a ledger of this process that has recorded something: no need to wait for the poll
         self._batch_events_max = batch_events_max
         self._projections = tuple(projections)
         self._tables = tuple(table for projection in self._projections for table in projection.tables)
 
-    def run(self, stop: StopEvent) -> None:
+    def run(self, stop: Event) -> None:
         """Until told to stop. Waits while another runner is active; lost connections are made again.
 
         Raises what time does not heal: an event that no view knows, tables of another version.
@@ -89,7 +91,7 @@ class Projector:
                 generation = moved
             return generation.position
 
-    def _wait_for_turn(self, connection: Connection[Any], stop: StopEvent) -> bool:
+    def _wait_for_turn(self, connection: Connection[Any], stop: Event) -> bool:
         # A session lock: it ends with the connection, however the runner dies.
         while not stop.is_set():
             row = connection.execute("SELECT pg_try_advisory_lock(%s)", [_RUNNER]).fetchone()
@@ -98,18 +100,25 @@ class Projector:
             stop.wait(STANDBY_POLL_S)
         return False
 
-    def _follow(self, connection: Connection[Any], stop: StopEvent) -> None:
+    def _follow(self, connection: Connection[Any], stop: Event) -> None:
         generation, limit = self._live(connection), self._batch_events_max
         _log.info("The views are at position %s of the log, generation %s.", generation.position, generation.number)
         while not stop.is_set():
             moved = self._step(connection, generation, limit)
             if moved is None:
-                stop.wait(self._poll_s)
+                self._rest(stop)
                 limit = self._batch_events_max
                 continue
             if moved.number == generation.number and moved.position - generation.position >= limit:
                 limit = max(CATCH_UP_EVENTS_MAX, limit)
             generation = moved
+
+    def _rest(self, stop: Event) -> None:
+        """Until there may be something new."""
+        if self._news is None:
+            stop.wait(self._poll_s)
+        elif self._news.wait(self._poll_s):
+            self._news.clear()  # before the log is read, so that what comes after is not missed
 
     def _live(self, connection: Connection[Any]) -> Generation:
         with connection.cursor() as cursor:

@@ -40,7 +40,7 @@ AUDIT_ENTRIES_MAX = 10_000
 TASKS_MAX = 1_000
 KNOWN_MAX = 200_000
 """As many products as one budget file may have."""
-WAIT_POLL_S = 0.015
+WAIT_POLL_S = 0.005
 
 _FISCAL_YEARS = "SELECT fiscal_year FROM rollup WHERE path = '/' UNION SELECT fiscal_year FROM cost_periods ORDER BY 1"
 _KNOWN_PRODUCTS = """

@@ -13,21 +13,18 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RawValue, SearchAttributeKey, SearchAttributeUpdate
+from temporalio.common import RawValue, SearchAttributeUpdate
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.contracts import RefusalRequest, ScheduleRequest
     from domain.decision import Accepted, Channel, Refused
     from domain.errors import BadInput
-    from domain.money import plain, total
-    from domain.process import REFRESH_SIGNAL, TURN_OF, ScheduleRound, ScheduleView, UpdateName, WorkflowName
+    from domain.process import REFRESH_SIGNAL, ScheduleRound, ScheduleView, UpdateName, WorkflowName
     from domain.process_texts import REFUSAL_CHARS_MAX, REFUSALS_SHOWN_MAX
-    from domain.schedule import State
     from domain.schedule_commands import (
         RequestReschedule,
         ReviseSchedule,
@@ -39,15 +36,18 @@ with workflow.unsafe.imports_passed_through():
     from domain.schedule_texts import schedule_details, waiting_summary
     from workflows import recording, search_attributes
     from workflows.inbox import NAMES, Message, address_problem, read_signal, refusal
-    from workflows.schedule_run import NOTHING, Due, ScheduleRun, is_open, next_due, pause_after, unknown
+    from workflows.schedule_run import (
+        NOTHING,
+        Due,
+        ScheduleRun,
+        is_open,
+        next_due,
+        pause_after,
+        progress,
+        unknown,
+        view_after,
+    )
 
-STATE_AFTER: dict[type[ScheduleCommand], State] = {
-    SubmitSchedule: State.PENDING,
-    ApproveSchedule: State.APPROVED,
-    RejectSchedule: State.REJECTED,
-    DenyReschedule: State.APPROVED,
-}
-"""Where the answer does not bring a view: it tells enough, or it is of a version before views came with answers."""
 UPDATE_CHANNELS = frozenset({Channel.CLI, Channel.UPDATE})
 """Doors that an update may come through: a signal or Allot itself never sends one."""
 CARRIED_MAX = 50
@@ -217,14 +217,7 @@ class BudgetSchedule:
         if not accepted.events:
             self._learn(await self._read())
             return
-        state = STATE_AFTER[type(command)]
-        known: dict[str, Any] = {"state": state, "version": accepted.version, "awaiting": TURN_OF.get(state, "")}
-        known |= {"turn": accepted.version, "since": None, "over_budget": False, "attached": False}
-        if isinstance(command, SubmitSchedule):
-            known["amounts"] = {month: plain(amount) for month, amount in sorted(command.amounts.items())}
-        if isinstance(command, ApproveSchedule):
-            known |= {"approved": self._view.amounts, "planned": plain(total(_amounts(self._view))), "reason": ""}
-        self._see(self._view.model_copy(update=known))
+        self._see(view_after(self._view, command, accepted.version))
 
     async def _wait(self) -> None:
         """Until a message has come, a decision was taken, or it is time for something."""
@@ -319,7 +312,7 @@ class BudgetSchedule:
             self._see(self._view.model_copy(update=known))
 
     def _see(self, view: ScheduleView) -> None:
-        if _progress(view) != _progress(self._view):
+        if progress(view) != progress(self._view):
             self._idle, self._not_before = 0, None
         self._view = view
 
@@ -350,13 +343,7 @@ class BudgetSchedule:
         )
 
     def _publish(self) -> None:
-        is_ours = self._view.round == self._round.round
-        wanted: dict[SearchAttributeKey[Any], Any] = {
-            search_attributes.FISCAL_YEAR: self._round.fiscal_year,
-            search_attributes.NODE_PATH: search_attributes.node_values(self._round.product),
-            search_attributes.BUDGET_STATE: str(self._view.state),
-            search_attributes.AWAITING_ROLE: (self._view.awaiting or None) if is_ours else None,
-        }
+        wanted = search_attributes.of_schedule(self._view, self._round)
         changes: list[SearchAttributeUpdate[Any]] = []
         for key, value in wanted.items():
             if self._published.get(key.name) != value:
@@ -370,12 +357,3 @@ class BudgetSchedule:
         since = self._view.since or self._since
         details = schedule_details(self.view(), since, tuple(self._last_refusals), self._round.round)
         workflow.set_current_details(details)
-
-
-def _amounts(view: ScheduleView) -> list[Decimal]:
-    return [Decimal(text) for text in view.amounts.values()]
-
-
-def _progress(view: ScheduleView) -> tuple[object, ...]:
-    """What changes when a step of time, or a decision, was recorded."""
-    return view.version, view.reminders, view.escalated

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Literal, NamedTuple
 
 from pydantic import AwareDatetime
@@ -10,8 +11,11 @@ from pydantic import AwareDatetime
 from activities.contracts import WaitingStep
 from domain.calendar import FISCAL_YEAR_MIN
 from domain.hierarchy import NodePath
-from domain.process import ScheduleRound, ScheduleView
+from domain.money import plain, total
+from domain.process import TURN_OF, ScheduleRound, ScheduleView
 from domain.schedule import LIVING, State
+from domain.schedule_commands import ScheduleCommand, SubmitSchedule
+from domain.schedule_decisions import ApproveSchedule, DenyReschedule, RejectSchedule
 from workflows.inbox import Message
 
 PAUSE_FIRST = timedelta(minutes=1)
@@ -88,3 +92,32 @@ def next_due(view: ScheduleView, idle: int, not_before: datetime | None) -> Due 
 def pause_after(idle: int) -> timedelta:
     """Doubles with each step that recorded nothing."""
     return min(PAUSE_FIRST * (1 << min(idle, PAUSE_DOUBLINGS_MAX)), PAUSE_MAX)
+
+
+def progress(view: ScheduleView) -> tuple[object, ...]:
+    """What changes when a step of time, or a decision, was recorded."""
+    return view.version, view.reminders, view.escalated
+
+
+def view_after(view: ScheduleView, command: ScheduleCommand, version: int) -> ScheduleView:
+    """Where a decision has led to, for answers that do not bring a view: the answer tells enough, or it is of a version
+    before views came with answers."""
+    state = _STATE_AFTER[type(command)]
+    known: dict[str, object] = {"state": state, "version": version, "awaiting": TURN_OF.get(state, "")}
+    known |= {"turn": version, "since": None, "attached": False}
+    if isinstance(command, SubmitSchedule):
+        known["amounts"] = {month: plain(amount) for month, amount in sorted(command.amounts.items())}
+    if isinstance(command, RejectSchedule | DenyReschedule):
+        known["reason"] = command.reason
+    if isinstance(command, ApproveSchedule):
+        planned = plain(total([Decimal(text) for text in view.amounts.values()]))
+        known |= {"approved": view.amounts, "planned": planned, "reason": "", "over_budget": False}
+    return view.model_copy(update=known)
+
+
+_STATE_AFTER: dict[type[ScheduleCommand], State] = {
+    SubmitSchedule: State.PENDING,
+    ApproveSchedule: State.APPROVED,
+    RejectSchedule: State.REJECTED,
+    DenyReschedule: State.APPROVED,
+}

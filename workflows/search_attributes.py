@@ -18,6 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from domain.errors import Unavailable
 from domain.hierarchy import NodePath
+from domain.process import ScheduleRound, ScheduleView
 
 BUDGET_STATE = SearchAttributeKey.for_keyword("BudgetState")
 FISCAL_YEAR = SearchAttributeKey.for_int("FiscalYear")
@@ -58,6 +59,17 @@ def node_values(node: NodePath) -> list[str]:
             break
         values.append(path)
     return values
+
+
+def of_schedule(view: ScheduleView, addressee: ScheduleRound) -> dict[SearchAttributeKey[Any], Any]:
+    """What the process of a round is found by; None for what it does not have."""
+    is_ours = view.round == addressee.round
+    return {
+        FISCAL_YEAR: addressee.fiscal_year,
+        NODE_PATH: node_values(addressee.product),
+        BUDGET_STATE: str(view.state),
+        AWAITING_ROLE: (view.awaiting or None) if is_ours else None,
+    }
 
 
 async def missing(client: Client) -> list[str]:

@@ -252,7 +252,7 @@ class Lifecycle(RuleBasedStateMachine):
         submitters = self.schedule(product).submitters if product else frozenset()
         holders = [p for p, name in self.names.items() if wanted in held[p] and p not in submitters]
         delegates = [d.person_id for d in delegated if wanted in held[d.delegated_by]]
-        found = holders * 2 + delegates
+        found = holders + delegates * 2
         return self.names[found[choice % len(found)]] if found else NAMES[choice % len(NAMES)]
 
     def go_on(self, product: NodePath, choice: int) -> None:
@@ -352,7 +352,7 @@ class Lifecycle(RuleBasedStateMachine):
         else:
             self.send(self.make(GrantPersona, who, person=person, persona=grant.persona, node=grant.node))
 
-    @rule(by=anybody, to=anybody, first=st.integers(-3, 2), last=st.integers(-2, 30), end=st.sampled_from((0, 0, 1)))
+    @rule(by=anybody, to=anybody, first=st.integers(-3, 1), last=st.integers(-1, 9), end=st.sampled_from((0, 0, 1)))
     def delegate_or_end_it(self, by: str, to: str, first: int, last: int, end: int) -> None:
         if end:
             made = self.witness.delegated
@@ -427,4 +427,5 @@ class Lifecycle(RuleBasedStateMachine):
         assert {month.month for month in self.recorder.state(closing_stream(YEAR))} == self.model.closed
 
     def teardown(self) -> None:
-        self.witness.everything_replays()
+        if not self.witness.broken:
+            self.witness.everything_replays()

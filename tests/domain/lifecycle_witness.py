@@ -51,10 +51,12 @@ class Witness:
         self.closed: set[Month] = set()
         self.grants: dict[PersonId, set[Grant]] = defaultdict(set)
         self.delegated: list[Delegated] = []
+        self.broken = False
+        """Whether a promise was: what comes after that says nothing more."""
 
     def saw(self, command: Command, told: Told, now: datetime) -> None:
         """One command that was sent for the first time, and its answer."""
-        version = self.versions.copy()
+        version, self.broken = self.versions.copy(), True
         for event in told.events:  # one decision may be two facts: both are judged on what was before it
             if isinstance(event.fact, DECISIONS):
                 self._one_winner(event.fact, command, version[event.fact.product])
@@ -68,6 +70,7 @@ class Witness:
             self._plans_fit(self.in_force)
             self._children_fit_their_parents()
         self._replay_equals_live({event.stream for event in told.events} | set(self.recorder.read))
+        self.broken = False
 
     # The promises
 

@@ -124,6 +124,27 @@ def test_only_one_runner_works_and_another_takes_over(log: ListLog, database_url
     assert rows("SELECT lines FROM rollup WHERE path = '/'") == [(150,)]
 
 
+def test_what_its_own_process_records_wakes_the_projector_before_its_poll(
+    log: ListLog, database_url: str, views: Views
+) -> None:
+    news, stop = threading.Event(), threading.Event()
+    projector = Projector(log, database_url, ORGANIZATION, poll_ms=60_000, news=news)
+    thread = threading.Thread(target=projector.run, args=[stop])
+    thread.start()
+    try:
+        for first in (0, 50):
+            position = log.add(*lines(50, first=first))
+            news.set()
+            assert views.wait_for(position) == position
+        with pytest.raises(Unavailable):  # the control: without news it would sleep on
+            views.wait_for(log.add(*lines(50, first=100)), 0.5)
+    finally:
+        stop.set()
+        news.set()
+        thread.join(10)
+    assert not thread.is_alive()
+
+
 def test_two_projectors_at_once_fold_nothing_twice(log: ListLog, database_url: str, rows: Ask) -> None:
     """The control of the advisory lock: even without it the position under the row lock keeps the views right."""
     log.add(*lines(600))
