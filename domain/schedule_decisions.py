@@ -216,7 +216,7 @@ def _what_changed(schedule: Schedule, command: ScheduleDecision) -> str:
     now = schedule.amounts or {}
     moved = [str(month) for month in sorted(now) if seen and now[month] != seen.get(month)]
     more = len(moved) - MONTHS_SHOWN_MAX
-    listed = ", ".join(moved[:MONTHS_SHOWN_MAX]) + (f" and {more} more months" if more > 0 else "")
+    listed = ", ".join(moved[:MONTHS_SHOWN_MAX]) + (f" and {more} more" if more > 0 else "")
     months = f" The amounts of {listed} differ." if moved else ""
     changed = f" Since then: {told}." if told else ""
     return (

@@ -214,3 +214,16 @@ def test_over_budget_is_left_by_a_reschedule_that_fits() -> None:
     facts += decide(given.grant(4), LEAD, facts).events
     after = schedule_of(facts)
     assert (after.state, after.over_budget, after.planned) == ("APPROVED", False, Decimal("960.00"))
+
+
+def test_a_currency_without_cents_takes_none() -> None:
+    yen = [Event(e.stream, e.fact.model_copy(update={"currency": "JPY"})) for e in given.OPEN[:1]] + given.OPEN[1:]
+    assert decide(given.submit(amounts("1")), OWNER, yen).events
+    refusal = refused(given.submit(amounts("1.5")), OWNER, yen)
+    assert (refusal.code, refusal.message) == ("TooManyDecimals", "2026-01: 1.5 has more decimals than JPY has (0).")
+
+
+def test_a_request_with_the_new_schedule_says_so() -> None:
+    assert decide(given.request(amounts("90.00")), OWNER, given.APPROVED).message == (
+        "Reschedule requested, with the new schedule attached; version 3 awaits a decision."
+    )

@@ -90,7 +90,7 @@ def test_the_months_seen_are_those_of_the_version_decided_on() -> None:
     facts = [*given.PENDING, given.withdrawn(), given.submitted(amounts("90.00")), given.withdrawn()]
     facts += [given.submitted(amounts("90.00") | {MONTHS[0]: Decimal("91.00")})]
     assert "The amounts of 2026-01 differ." in refused(given.approve(4), LEAD, facts).message
-    assert "The amounts of 2026-01, 2026-02, 2026-03 and 9 more months differ." in (
+    assert "The amounts of 2026-01, 2026-02, 2026-03 and 9 more differ." in (
         refused(given.approve(1), LEAD, facts).message
     )
 
@@ -99,6 +99,9 @@ def test_three_months_are_named_and_no_more() -> None:
     three = amounts() | {month: Decimal("90.00") for month in MONTHS[:3]}
     refusal = refused(given.approve(1), LEAD, [*given.PENDING, given.withdrawn(), given.submitted(three)])
     assert "The amounts of 2026-01, 2026-02, 2026-03 differ." in refusal.message
+    four = three | {MONTHS[3]: Decimal("90.00")}
+    refusal = refused(given.approve(1), LEAD, [*given.PENDING, given.withdrawn(), given.submitted(four)])
+    assert "The amounts of 2026-01, 2026-02, 2026-03 and 1 more differ." in refusal.message
 
 
 def test_the_last_five_changes_are_told() -> None:
