@@ -1,6 +1,6 @@
 # Everything one does with Allot from a checkout. `make demo` shows it, `make test` proves it.
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-slow bench lint format docs lock env env-test clean
+.PHONY: help demo up down test test-slow mutation bench lint format docs lock env env-test clean
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
 export PYTHON
@@ -29,6 +29,12 @@ test: env-test lint ## Check style, types and sizes, then run the tests
 
 test-slow: env-test ## Run the tests that take more than ten seconds each
 	@$(PYTEST) -m slow $(PYTEST_ARGS)
+
+# Sets MUTANTS='domain.schedule*' to try those of some modules alone.
+MUTANTS ?=
+mutation: env ## Plant small faults in the rules and print how many the tests of the domain find; takes an hour or more
+	@$(BIN)/mutmut run --max-children 2 $(if $(MUTANTS),'$(MUTANTS)')
+	@$(BIN)/python deploy/lint/mutation_score.py
 
 bench: env ## Measure speed against peers and limits
 	@$(BIN)/python -m bench
@@ -64,5 +70,5 @@ env-test: env ## The same, and the time-skipping test server
 clean: ## Remove everything that was made here, data of the embedded stack included
 	@if [ -x $(BIN)/python ]; then \
 		$(BIN)/python -c 'from embedded import stack, state; stack.remove(state.chosen_state_dir())' || true; fi
-	@rm -rf .venv .allot .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build *.egg-info
+	@rm -rf .venv .allot .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build mutants *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

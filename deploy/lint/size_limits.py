@@ -12,7 +12,7 @@ from pathlib import Path
 
 FUNCTION_LINES_MAX = 70
 FILE_LINES_MAX = 400
-SKIPPED = frozenset({"__pycache__", "build", "node_modules"})
+SKIPPED = frozenset({"__pycache__", "build", "mutants", "node_modules"})
 """Directories that are not ours; so are those whose name starts with a dot."""
 
 

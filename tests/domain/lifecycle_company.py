@@ -41,6 +41,8 @@ ANNUALS = (0, 300, 600, 900, 960, 1200, 1320)
 
 admins = st.sampled_from((FIN, FIN, FIN, FIN, "dan", "eve"))
 anybody = st.sampled_from(NAMES)
+deciders = st.sampled_from((*NAMES, *[""] * len(NAMES)))
+"""Anybody, or (nobody named) whoever may."""
 products = st.sampled_from((CHECKOUT, CHECKOUT, SEARCH, CART))
 through = st.sampled_from((None, None, None, 0, 0, 1, -1))
 """Which round's process: none, the right one, the next, the one before."""

@@ -63,6 +63,7 @@ from tests.domain.lifecycle_company import (
     anybody,
     behind,
     choices,
+    deciders,
     products,
     through,
 )
@@ -77,7 +78,7 @@ class Lifecycle(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.recorder = MemoryRecorder(ORGANIZATION, RIGHTS_OF_ALL, NAMES)
+        self.recorder = self.new_recorder()
         self.names = {person_id: name for name, person_id in self.recorder.people.items()}
         self.witness = Witness(self.recorder)
         self.model = Model({str(p): Row(str(p)) for p in PRODUCTS}, {name: set() for name in NAMES})
@@ -89,6 +90,9 @@ class Lifecycle(RuleBasedStateMachine):
             for grant in grants:
                 self.setup(GrantPersona, person=name, persona=grant.persona, node=grant.node)
                 self.model.held[name].add((str(grant.persona), str(grant.node)))
+
+    def new_recorder(self) -> MemoryRecorder:
+        return MemoryRecorder(ORGANIZATION, RIGHTS_OF_ALL, NAMES)
 
     # How a command is sent
 
@@ -306,9 +310,10 @@ class Lifecycle(RuleBasedStateMachine):
             return self.about(ApproveSchedule, who, product, through, version=version)
         return self.about(RejectSchedule, who, product, through, version=version, reason="too flat")
 
-    @rule(who=anybody, product=products, yes=st.booleans(), behind=behind, through=through, other=st.booleans())
+    @rule(who=deciders, product=products, yes=st.booleans(), behind=behind, through=through, other=st.booleans())
     def decide(self, who: str, product: NodePath, yes: bool, behind: int, through: int | None, other: bool) -> None:
-        self.send(self.decision(who, product, yes, behind, through, other))
+        able = who or self.able(Grant(Persona.PORTFOLIO_OWNER, product.portfolio), behind, product)
+        self.send(self.decision(able, product, yes, behind, through, other))
 
     @rule(product=products, yes=st.booleans(), first=anybody, second=anybody)
     def two_decide_at_once(self, product: NodePath, yes: bool, first: str, second: str) -> None:

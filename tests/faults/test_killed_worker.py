@@ -41,7 +41,7 @@ from domain.process import (
     WorkflowName,
     schedule_process_id,
 )
-from domain.schedule import SubmitSchedule
+from domain.schedule_commands import SubmitSchedule
 from embedded.aws_server import AwsServer
 from embedded.postgres import Postgres
 from file_store import FileStore
