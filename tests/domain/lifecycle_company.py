@@ -43,6 +43,8 @@ admins = st.sampled_from((FIN, FIN, FIN, FIN, "dan", "eve"))
 anybody = st.sampled_from(NAMES)
 deciders = st.sampled_from((*NAMES, *[""] * len(NAMES)))
 """Anybody, or (nobody named) whoever may."""
+delegators = st.sampled_from(("ann", "bob", "bob", "cat", "dan", "eve"))
+delegates = st.sampled_from((*NAMES, "eve", "eve", "eve"))
 products = st.sampled_from((CHECKOUT, CHECKOUT, SEARCH, CART))
 through = st.sampled_from((None, None, None, 0, 0, 1, -1))
 """Which round's process: none, the right one, the next, the one before."""

@@ -227,3 +227,8 @@ def test_a_request_with_the_new_schedule_says_so() -> None:
     assert decide(given.request(amounts("90.00")), OWNER, given.APPROVED).message == (
         "Reschedule requested, with the new schedule attached; version 3 awaits a decision."
     )
+
+
+def test_a_schedule_that_keeps_its_closed_months_is_approved() -> None:
+    waiting = [*given.RESCHEDULING, given.submitted(changing(FEBRUARY)), *given.closed(JANUARY)]
+    assert decide(given.approve(5), LEAD, waiting).events == [given.approved(5)]

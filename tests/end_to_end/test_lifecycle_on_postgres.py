@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import count
 from typing import ClassVar
 
 import psycopg
-
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 from psycopg import sql
@@ -31,6 +30,8 @@ from views.registry import TABLES
 LIVES = 15
 STEPS = 30
 EVENTS_OF_A_COMMAND_MAX = 1_000
+MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+"""Before anything is recorded; each command brings its own."""
 
 
 class PostgresRecorder(MemoryRecorder):
@@ -38,7 +39,7 @@ class PostgresRecorder(MemoryRecorder):
 
     def __init__(self, database_url: str) -> None:
         super().__init__(ORGANIZATION, RIGHTS_OF_ALL, NAMES)
-        self.now = datetime.min
+        self.now = MOMENT
         self.ledger = Ledger(
             database_url, ORGANIZATION, rights=CedarRights(), pool_size=2, clock=lambda: self.now
         ).open()
