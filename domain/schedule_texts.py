@@ -119,7 +119,7 @@ def _over_budget(view: ScheduleView) -> str:
     planned, annual = _figure(view, _sum(view.approved)), _figure(view, Decimal(view.annual or "0"))
     return (
         f"**Over budget**: the approved months add up to {planned}, and the annual budget is {annual} by now. The "
-        "approved schedule stays in force until another one is approved: request a reschedule."
+        "approved schedule stays in force until another one is approved."
     )
 
 
