@@ -33,7 +33,8 @@ test-slow: env-test ## Run the tests that take more than ten seconds each
 # Sets MUTANTS='domain.schedule*' to try those of some modules alone.
 MUTANTS ?=
 mutation: env ## Plant small faults in the rules and print how many the tests of the domain find; takes an hour or more
-	@$(BIN)/mutmut run --max-children 2 $(if $(MUTANTS),'$(MUTANTS)')
+	@# A fault may make a loop endless that collects something; it then runs into this limit (KiB), not into the machine's.
+	@ulimit -v 6000000 && $(BIN)/mutmut run --max-children 2 $(if $(MUTANTS),'$(MUTANTS)')
 	@$(BIN)/python deploy/lint/mutation_score.py
 
 bench: env ## Measure speed against peers and limits

@@ -27,6 +27,7 @@ from temporalio.worker import Worker
 
 from activities.budget_files import BudgetFiles
 from activities.cost_reports import CostReports
+from activities.holder_rounds import HolderRounds
 from activities.ledger_commands import LedgerCommands
 from activities.notifications import Notifying, notifying
 from activities.organizations import Organizations
@@ -87,6 +88,7 @@ def hands(settings: Settings, ledger: Ledger, client: Client, told: Notifying | 
             commands.register_person,
             waiting.step,
             waiting.inform_rounds,
+            HolderRounds(ledger, client, url).inform,
             budgets.load,
             people.import_people,
         ),

@@ -24,6 +24,7 @@ class ActivityName(StrEnum):
     READ_SCHEDULE = "ledger.read_schedule"
     STEP_WAITING = "schedule.step_waiting"
     INFORM_ROUNDS = "schedule.inform_rounds"
+    INFORM_HOLDERS = "schedule.inform_holders"
     REGISTER_PERSON = "people.register"
     IMPORT_PEOPLE = "people.import"
     COLLECT_NOTIFICATIONS = "notifications.collect"
@@ -94,6 +95,8 @@ class WaitingStep(Model):
     turn: int = 0
     count: int = 0
     """Which reminder of the turn; for the others, which attempt: one that came too early is not answered for ever."""
+    attempt: int = 0
+    """At that reminder: so that a command id that is used up, by whomever, does not keep it from being sent."""
 
 
 class InformRequest(Model):
@@ -107,6 +110,20 @@ class InformRequest(Model):
     """Of the load."""
     position: int
     """Its last place in the log."""
+
+
+class InformHoldersRequest(Model):
+    """For `schedule.inform_holders`: tells the open rounds that nobody may decide on any more since that command.
+
+    Answered with an InformResult.
+    """
+
+    command_id: UUID
+    """It has taken grants away."""
+    position: int
+    """Its last place in the log."""
+    events: int
+    """How many facts it recorded."""
 
 
 class InformResult(Model):

@@ -22,7 +22,7 @@ from activities.contracts import (
 )
 from activities.ledger_commands import on_schedule, origin_of_activity, reported
 from activities.schedule_views import read_view
-from domain.budget import AnnualApproved, ProductWithdrawn
+from domain.budget import AnnualApproved, BudgetLoaded, ProductWithdrawn
 from domain.decision import NAMESPACE, SYSTEM, Channel, Fact, Organization
 from domain.errors import Unavailable
 from domain.hierarchy import NodePath
@@ -62,14 +62,14 @@ class ScheduleWaiting:
             activity.heartbeat(Progress(step="informing", done=number * SCHEDULES_AT_ONCE, whole=len(products)))
             with reported():
                 rounds = await asyncio.to_thread(self._open_rounds, request.fiscal_year, chunk, moved)
-            informed += await self._tell(rounds)
+            informed += await tell(self._client, rounds)
         return InformResult(informed=informed)
 
     async def _touched(self, request: InformRequest) -> tuple[set[NodePath], set[NodePath]]:
         """Products whose annual budget or schedule the load has changed, and those among them whose schedule it moved.
 
-        Its events are found from its last place in the log backwards: those of others stand in between, but never so
-        many that a whole batch holds none of its own.
+        Its events are found from its last place in the log backwards, up to the entry in the book, which is its first
+        one. Those of others stand in between, another load's among them, so a batch may hold none of its own.
         """
         products: set[NodePath] = set()
         moved: set[NodePath] = set()
@@ -77,13 +77,14 @@ class ScheduleWaiting:
         with reported():
             if await asyncio.to_thread(self._ledger.settled_head) < last:
                 raise Unavailable(f"The log cannot be read up to {last} yet; it will be tried again.")
-            while last > 0 and (facts := await asyncio.to_thread(self._facts, request.command_id, last)):
+            while last > 0:
+                facts = await asyncio.to_thread(self._facts, request.command_id, last)
                 lines = [fact for fact in facts if isinstance(fact, AnnualApproved | ProductWithdrawn)]
                 schedules = [fact for fact in facts if isinstance(fact, ScheduleFact)]
                 products |= {fact.product for fact in lines if fact.fiscal_year == request.fiscal_year}
                 moved |= {fact.product for fact in schedules if fact.fiscal_year == request.fiscal_year}
                 activity.heartbeat(Progress(step="finding the products", done=len(products)))
-                last -= EVENTS_AT_ONCE
+                last = 0 if any(isinstance(fact, BudgetLoaded) for fact in facts) else last - EVENTS_AT_ONCE
         return products | moved, moved
 
     def _facts(self, command_id: UUID, last: int) -> list[Fact]:
@@ -103,27 +104,32 @@ class ScheduleWaiting:
                 found.append(schedule_process_id(fiscal_year, product, schedule.round))
         return found
 
-    async def _tell(self, process_ids: Sequence[str]) -> int:
-        told = 0
-        for some in batched(process_ids, SIGNALS_AT_ONCE):
-            told += sum(await asyncio.gather(*map(self._signal, some)))
-            activity.heartbeat(Progress(step="informing"))
-        return told
 
-    async def _signal(self, process_id: str) -> bool:
-        try:
-            await self._client.get_workflow_handle(process_id).signal(REFRESH_SIGNAL)
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return False
-            with reported():
-                raise Unavailable(f"Temporal did not take a signal for {process_id} ({error.message}).") from error
-        return True
+async def tell(client: Client, process_ids: Sequence[str]) -> int:
+    """Makes these processes look into the ledger; how many of them there are."""
+    told = 0
+    for some in batched(process_ids, SIGNALS_AT_ONCE):
+        told += sum(await asyncio.gather(*(_signal(client, process_id) for process_id in some)))
+        activity.heartbeat(Progress(step="informing"))
+    return told
+
+
+async def _signal(client: Client, process_id: str) -> bool:
+    try:
+        await client.get_workflow_handle(process_id).signal(REFRESH_SIGNAL)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return False
+        with reported():
+            raise Unavailable(f"Temporal did not take a signal for {process_id} ({error.message}).") from error
+    return True
 
 
 def command_of(step: WaitingStep) -> RemindSchedule | EscalateSchedule | EndScheduleYear:
     """Its id follows from the step, so that a step that is tried again is the same."""
     name = f"waiting/{step.fiscal_year}/{step.product}/{step.step}/{step.turn}/{step.count}"
+    if step.attempt:
+        name += f"/{step.attempt}"
     shared = {
         "command_id": uuid5(NAMESPACE, name),
         "actor": SYSTEM,

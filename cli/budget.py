@@ -14,20 +14,16 @@ from cli.budget_results import (
     IMPACT_FIELDS,
     IMPACT_PRINTED_MAX,
     IMPACT_SHOWN_MAX,
-    PROBLEM_FIELDS,
     check_report,
     impact_rows,
     impact_table,
-    show_problems,
-    stored_rows,
     write_report,
 )
 from cli.budget_terms import Flags, terms_of
-from cli.decisions import wait_for_views
-from cli.doors import run
+from cli.files import bytes_of, file_store, handed_in, stored_rows
 from cli.output import Column, figures, moment, money, note, show, table
+from cli.problems import PROBLEM_FIELDS, Report, tell_problems
 from cli.session import Session
-from cli.works import Step, progress_shown, work
 from domain.budget_file import FILE_BYTES_MAX
 from domain.calendar import FISCAL_YEAR_MAX, FISCAL_YEAR_MIN
 from domain.decision import Channel
@@ -41,7 +37,6 @@ from domain.process import (
 )
 
 if TYPE_CHECKING:
-    from file_store import FileStore
     from views.models import BudgetLoadDetail
 
 app = typer.Typer(no_args_is_help=True, help="Load the approved budget of a fiscal year.")
@@ -89,7 +84,7 @@ def load(
     calendar = session.settings.organization().calendar
     terms = terms_of(file.name, flags, calendar) if flags.given() else None
     check_report(report)
-    content = _bytes_of(file)
+    content = bytes_of(file, "a budget file", FILE_BYTES_MAX)
     if terms is None:
         terms_of(file.name, flags, calendar)  # says at once what the process would say
     result = _load(session, file.name, content, terms, dry_run=dry_run)
@@ -117,7 +112,7 @@ def _loads_table(fiscal_year: int, labels: tuple[str, ...], found: tuple[BudgetL
         Column("By"),
         Column("Mode"),
         Column("From"),
-        *figures("Products", "Added", "Changed", "Withdrawn", "Total"),
+        *figures("In the file", "Added", "Changed", "Withdrawn", "Sum of the file"),
         Column("File"),
         Column("Hash"),
     )
@@ -156,24 +151,13 @@ def _load(
         terms=terms,
         dry_run=dry_run,
     )
-    with session.views() as views, progress_shown() as step:
-        views.position()  # says at once where PostgreSQL is down
-        step("Uploading the file", 0, 0)
-        _store(session).put(content)
-        result = run(_watched(session, request, step))
-        if result.position:
-            wait_for_views(views, result.position, step, session.timeout_s)
-    return result
-
-
-async def _watched(session: Session, request: BudgetFile, step: Step) -> BudgetLoadResult:
     process_id = budget_load_process_id(request.content_hash, dry_run=request.dry_run)
-    return await work(session, WorkflowName.BUDGET_LOAD, request, process_id, BudgetLoadResult, step)
+    return handed_in(session, content, WorkflowName.BUDGET_LOAD, request, process_id, BudgetLoadResult)
 
 
 def _show(session: Session, file: Path, result: BudgetLoadResult, report: Path | None) -> None:
     """On stdout for a machine, else as tables; in a file where one is asked for."""
-    store = _store(session)
+    store = file_store(session)
     problems = stored_rows(session, store, result.report) if result.report else []
     changes = impact_rows(session, store, result)
     if result.status == "invalid":
@@ -184,7 +168,8 @@ def _show(session: Session, file: Path, result: BudgetLoadResult, report: Path |
         data = {"command_id": session.command_id, **_result_data(result)}
         show(data | {"problems": problems, "impact": changes[:IMPACT_PRINTED_MAX]}, True, list)
     elif result.status == "invalid":
-        show_problems(file, result, problems)
+        told = Report(file.name, result.problems, result.report, "nothing was loaded")
+        tell_problems(told, problems, ", --report FILE keeps them")
     else:
         show({}, False, lambda: _for_people(session, result, changes))
         if report is None and len(changes) > IMPACT_SHOWN_MAX and _is_worth_a_table(result):
@@ -203,22 +188,6 @@ def _for_people(
 def _is_worth_a_table(result: BudgetLoadResult) -> bool:
     """Of a year's first load everything is new, and whoever has loaded it knows that."""
     return result.status == "dry_run" or result.mode != "new"
-
-
-def _store(session: Session) -> FileStore:
-    from file_store import FileStore  # noqa: PLC0415 - boto3 behind it takes half a second that no other command needs
-
-    return FileStore(session.settings.file_store)
-
-
-def _bytes_of(file: Path) -> bytes:
-    try:
-        size = file.stat().st_size
-        if size > FILE_BYTES_MAX:
-            raise BadInput(f"{file} has {size:,} bytes; a budget file has at most {FILE_BYTES_MAX:,}: split it.")
-        return file.read_bytes()
-    except OSError as error:
-        raise BadInput(f"{file} cannot be read: {error.strerror or error}.") from None
 
 
 def _result_data(result: BudgetLoadResult) -> dict[str, Any]:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import ConsoleRenderable
 
-from cli.output import Column, console, figures, money, note, print_whole, table
+from cli.files import stored_rows
+from cli.output import Column, figures, money, note, table
 from cli.session import Session
-from domain.errors import AllotError, BadInput, Unavailable
+from domain.errors import BadInput
 from domain.hierarchy import LEVELS
 from domain.money import plain
 from domain.process import BudgetLoadResult
@@ -22,13 +23,11 @@ from domain.process import BudgetLoadResult
 if TYPE_CHECKING:
     from file_store import FileStore
 
-PROBLEMS_SHOWN_MAX = 20
 IMPACT_SHOWN_MAX = 20
 """Rows of each on a screen; the report has all of them."""
 IMPACT_PRINTED_MAX = 1_000
 """Rows in the JSON document on stdout."""
 REPORT_SUFFIXES = (".csv", ".json")
-PROBLEM_FIELDS = ("row", "column", "value", "problem", "remedy")
 IMPACT_FIELDS = ("product", "change", "old", "new", "difference", "schedule")
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet would take a text that begins like this for a formula, and compute it."""
@@ -38,18 +37,6 @@ _SCHEDULES = {
     "over_budget": "over budget",
     "within_budget": "within budget again",
 }
-
-
-def stored_rows(session: Session, store: FileStore, name: str) -> list[dict[str, Any]]:
-    """A list that the worker has put into the file store."""
-    try:
-        found: list[dict[str, Any]] = json.loads(store.get(name))
-    except (AllotError, OSError, ValueError) as error:
-        raise Unavailable(
-            f"The list {name} cannot be read from the file store {session.settings.file_store} ({error}): this command "
-            "and the worker must use the same one."
-        ) from None
-    return found
 
 
 def impact_rows(session: Session, store: FileStore, result: BudgetLoadResult) -> list[dict[str, Any]]:
@@ -82,26 +69,6 @@ def _amounts(old: str, new: str, currency: str) -> tuple[str, str, str]:
     before = Decimal(old) if old else None
     after = Decimal(new or 0)
     return money(before, currency), money(after, currency), money(after - (before or 0), currency)
-
-
-def show_problems(file: Path, result: BudgetLoadResult, problems: Sequence[Mapping[str, Any]]) -> None:
-    """The first of them on stderr, as a table."""
-    columns = (
-        Column("Row", right=True),
-        Column("Column"),
-        Column("Value", fold=True),
-        Column("What is wrong", fold=True),
-        Column("What would be right", fold=True),
-    )
-    screen = console(stderr=True)
-    title = f"{file.name}: {result.problems:,} problem{'s' * (result.problems != 1)}; nothing was loaded"
-    print_whole(screen, table(title, columns, _cells(problems[:PROBLEMS_SHOWN_MAX], PROBLEM_FIELDS)))
-    if result.problems > PROBLEMS_SHOWN_MAX:
-        more = f"These are the first {min(len(problems), PROBLEMS_SHOWN_MAX)} of {result.problems:,}."
-        screen.print(
-            f"{more} --json prints the first {len(problems):,}, --report FILE keeps them; they are kept as "
-            f"{result.report} in the file store."
-        )
 
 
 def check_report(path: Path | None) -> None:
@@ -139,11 +106,6 @@ def _text(cell: object) -> str:
     """Text stays text in a spreadsheet."""
     text = str(cell)
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
-
-
-def _cells(rows: Iterable[Mapping[str, Any]], fields: Sequence[str]) -> Iterator[tuple[object, ...]]:
-    for row in rows:
-        yield _row(row, fields)
 
 
 def _row(row: Mapping[str, Any], fields: Sequence[str]) -> tuple[object, ...]:

@@ -14,7 +14,6 @@ from domain.process import LoadTerms
 _FLAG_OF = {
     "customer": "--customer",
     "fiscal_year": "--year",
-    "is_new": "--new/--change",
     "effective_on": "--from",
     "is_override": "--override",
     "option": "--option",
@@ -50,7 +49,7 @@ def _of_flags(file_name: str, flags: Flags, calendar: FiscalCalendar) -> LoadTer
     except BadInput:
         return _of_flags_alone(file_name, flags, calendar)
     differing = [
-        f"{_FLAG_OF[name]} says {_said(value)} and the name {_said(getattr(named, name))}"
+        _difference(name, value, getattr(named, name))
         for name, value in flags.given().items()
         if getattr(named, name) != value
     ]
@@ -68,14 +67,15 @@ def _of_flags_alone(file_name: str, flags: Flags, calendar: FiscalCalendar) -> L
     if flags.is_new is False and is_override:
         raise BadInput("A file is either a change or an override: give --change or --override, not both.")
     missing = [] if flags.fiscal_year else ["--year"]
-    if flags.is_new is None and not is_override:
-        missing.append("one of --new, --change, --override")
     if not flags.is_new and not flags.effective_on:
         missing.append("--from")
+    if flags.is_new is None and not is_override:
+        missing.append("one of --new, --change or --override")
     if missing:
         raise BadInput(
             f"The name {file_name!r} does not say how to load the file, so the flags must: {_listed(missing)} "
-            f"{'is' if len(missing) == 1 else 'are'} missing. For example: --year 2026 --change --from 2026-07-01.",
+            f"{'is' if len(missing) == 1 else 'are'} missing. For example: "
+            "--year 2026 --new, or --year 2026 --change --from 2026-07-01.",
             code="MissingTerms",
         )
     assert flags.fiscal_year is not None  # or it would be missing
@@ -89,6 +89,12 @@ def _of_flags_alone(file_name: str, flags: Flags, calendar: FiscalCalendar) -> L
         option=flags.option or LoadTerms.model_fields["option"].default,
         file_version=flags.file_version or LoadTerms.model_fields["file_version"].default,
     )
+
+
+def _difference(name: str, flag: object, named: object) -> str:
+    if name == "is_new":
+        return f"{'--new' if flag else '--change'} is given and the name says isNew={_said(named)}"
+    return f"{_FLAG_OF[name]} says {_said(flag)} and the name {_said(named)}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Mapping
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from cli.output import note
 from domain.errors import ERRORS, AllotError, BadInput
@@ -48,10 +49,21 @@ def wrong_fields(error: ValidationError) -> str:
     """A value on the command line that no command may hold, by its name."""
     problems = [
         f"{'.'.join(str(part) for part in problem['loc']).replace('_', '-') or 'the command'}: "
-        f"{problem['msg'].removeprefix('Value error, ')}"
+        f"{_what_is_wrong(problem)}"
         for problem in error.errors(include_input=False, include_url=False)
     ]
     return "; ".join(problems) + "."
+
+
+def _what_is_wrong(problem: ErrorDetails) -> str:
+    """In words for whoever typed it."""
+    limits = problem.get("ctx", {})
+    match problem["type"]:
+        case "string_too_short" if limits.get("min_length") == 1:
+            return "must not be empty"
+        case "string_too_long":
+            return f"has more than {limits['max_length']:,} characters, the most that are kept"
+    return problem["msg"].removeprefix("Value error, ")
 
 
 MEANINGS: Mapping[str, str] = {

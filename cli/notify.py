@@ -77,7 +77,8 @@ def send_test(
             raise _unknown(channel)
         told, error = _outcome(outbox, event_id, timeout_s)
     if told != "sent":
-        raise Unavailable(_why_not(channel, told, error, timeout_s), code="NotSent")
+        unnamed = " Name one: --to EMAIL." if told == "skipped" and not to else ""
+        raise Unavailable(_why_not(channel, told, error, timeout_s) + unnamed, code="NotSent")
     show({"channel": channel, "event_id": event_id, "status": told}, as_json, lambda: [f"Sent through {channel}."])
 
 
@@ -94,7 +95,7 @@ def _outcome(outbox: Outbox, event_id: UUID, timeout_s: float) -> tuple[str, str
 def _why_not(channel: str, told: str, error: str, timeout_s: float) -> str:
     if error:
         again = "" if told == "skipped" else " It will be tried again."
-        return f"The test was not sent through {channel}: {error}.{again}"
+        return f"The test was not sent through {channel}: {error.rstrip('.')}.{again}"
     return (
         f"The test was not sent through {channel} within {timeout_s:g} s and stays in the outbox: see "
         "`allot notify status`, and whether a worker with this channel runs."

@@ -12,6 +12,7 @@ from cli.decisions import known_person
 from cli.output import Column, Styled, persona_words, show, table
 from cli.session import Session
 from cli.tasks import Doer, task_data, task_table
+from domain.hierarchy import NodePath
 from views.models import DelegationDetail, PersonDetail
 
 GONE = "dim"
@@ -66,7 +67,11 @@ def state(person: PersonDetail) -> str:
 
 
 def grants(person: PersonDetail) -> list[str]:
-    return [f"{persona_words(grant.persona)} of {grant.node}" for grant in person.grants]
+    return [f"{persona_words(grant.persona)} of {_node_words(grant.node)}" for grant in person.grants]
+
+
+def _node_words(node: NodePath) -> str:
+    return str(node) if node.level else "the whole organization"
 
 
 def _delegations(person: PersonDetail, delegations: Sequence[DelegationDetail], today: date) -> ConsoleRenderable:

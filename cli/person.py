@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 from uuid import NAMESPACE_OID, uuid5
@@ -11,10 +12,11 @@ import typer
 from cli import options, people_import, people_shown
 from cli.acting import acting
 from cli.decisions import carry_out, outcome_data, registered
+from cli.output import note as say
 from cli.output import show
 from cli.session import Session, day, node_path
 from domain.decision import Accepted, Channel, Persona
-from domain.errors import BadInput
+from domain.errors import AllotError, BadInput
 from domain.hierarchy import NodePath
 from domain.people_commands import (
     DeactivatePerson,
@@ -53,7 +55,7 @@ def add(
         command_id=session.new_command_id(), actor=session.person(), channel=Channel.CLI, email=email, name=name
     )
     outcome = registered(session, request)
-    granted = [_grant(session, email, *grant) for grant in wanted]
+    granted = _each(wanted, lambda one: _grant(session, email, *one), f"{name}: {outcome.message}")
     data = {"command_id": session.command_id, "email": email, **_data(outcome), "grants": [_data(g) for g in granted]}
     show(data, session.as_json, lambda: [" ".join([f"{name}: {outcome.message}", *(g.message for g in granted)])])
 
@@ -62,7 +64,7 @@ def add(
 @acting
 def grant(session: Session, email: options.EmailArgument, grants: Grants) -> None:
     """Let a person act as a persona on a node and all below it."""
-    granted = [_grant(session, email, *grant) for grant in [grant_of(text) for text in grants]]
+    granted = _each([grant_of(text) for text in grants], lambda one: _grant(session, email, *one))
     _show_each(session, email, granted)
 
 
@@ -70,12 +72,13 @@ def grant(session: Session, email: options.EmailArgument, grants: Grants) -> Non
 @acting
 def withdraw(session: Session, email: options.EmailArgument, grants: Grants, reason: Reason = "") -> None:
     """Take grants away. What waits for the person waits for the others who hold them, or for the level above."""
-    withdrawn = []
-    for persona, node in [grant_of(text) for text in grants]:
+
+    def take(one: tuple[Persona, NodePath]) -> Accepted:
+        persona, node = one
         own = _one_of_many(session, persona, node)
-        command = WithdrawGrant(**own.shared(), person=email, persona=persona, node=node, reason=reason)
-        withdrawn.append(carry_out(own, command))
-    _show_each(session, email, withdrawn)
+        return carry_out(own, WithdrawGrant(**own.shared(), person=email, persona=persona, node=node, reason=reason))
+
+    _show_each(session, email, _each([grant_of(text) for text in grants], take))
 
 
 @app.command()
@@ -136,6 +139,21 @@ def grant_of(text: str) -> tuple[Persona, NodePath]:
 def _grant(session: Session, email: str, persona: Persona, node: NodePath) -> Accepted:
     own = _one_of_many(session, persona, node)
     return carry_out(own, GrantPersona(**own.shared(), person=email, persona=persona, node=node))
+
+
+def _each(
+    wanted: Sequence[tuple[Persona, NodePath]], do: Callable[[tuple[Persona, NodePath]], Accepted], before: str = ""
+) -> list[Accepted]:
+    """One after the other. Where one is refused, what was done before it is said, because it stays done."""
+    outcomes: list[Accepted] = []
+    try:
+        for one in wanted:
+            outcomes.append(do(one))  # noqa: PERF401 - those before a refusal are needed
+    except AllotError:
+        for message in filter(None, [before, *(outcome.message for outcome in outcomes)]):
+            say(message)
+        raise
+    return outcomes
 
 
 def _one_of_many(session: Session, persona: Persona, node: NodePath) -> Session:

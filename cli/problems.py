@@ -1,20 +1,14 @@
-"""What is wrong in a file that somebody handed in: a table of the first problems, or all that are kept, as JSON."""
+"""What is wrong in a file that somebody handed in: a table of the first problems, on stderr."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from cli.output import Column, console, print_whole, show, table
-from cli.session import Session
-from domain.errors import AllotError, Unavailable
-
-if TYPE_CHECKING:
-    from file_store import FileStore
+from cli.output import Column, console, note, print_whole, table
 
 PROBLEMS_SHOWN_MAX = 20
-_FIELDS = ("row", "column", "value", "problem", "remedy")
+PROBLEM_FIELDS = ("row", "column", "value", "problem", "remedy")
 _COLUMNS = (
     Column("Row", right=True),
     Column("Column"),
@@ -36,39 +30,18 @@ class Report(NamedTuple):
     """Such as `nothing was loaded`."""
 
 
-def file_store(session: Session) -> FileStore:
-    from file_store import FileStore  # noqa: PLC0415 - boto3 behind it takes half a second that no other command needs
-
-    return FileStore(session.settings.file_store)
-
-
-def show_problems(session: Session, report: Report, data: Mapping[str, Any]) -> None:
-    """On stdout for a machine, else the first of them on stderr as a table."""
-    problems = _problems(session, report)
-    if session.as_json:
-        show({**data, "problems_total": report.problems, "problems": problems}, True, list)
-        return
-    screen = console(stderr=True)
+def tell_problems(report: Report, problems: Sequence[Mapping[str, Any]], or_else: str = "") -> None:
+    """The first of them; `or_else` names another way than --json to see more."""
     title = f"{report.file_name}: {report.problems:,} problem{'s' * (report.problems != 1)}; {report.nothing_done}"
-    print_whole(screen, table(title, _COLUMNS, _rows(problems)))
+    print_whole(console(stderr=True), table(title, _COLUMNS, _rows(problems)))
     if report.problems > PROBLEMS_SHOWN_MAX:
-        screen.print(
+        note(
             f"These are the first {min(len(problems), PROBLEMS_SHOWN_MAX)} of {report.problems:,}. --json prints the "
-            f"first {len(problems):,}; they are kept as {report.name} in the file store."
+            f"first {len(problems):,}{or_else}; they are kept as {report.name} in the file store."
         )
 
 
-def _rows(problems: list[dict[str, Any]]) -> Iterable[tuple[object, ...]]:
+def _rows(problems: Sequence[Mapping[str, Any]]) -> Iterable[tuple[object, ...]]:
+    """A problem of the whole file has no row: it is counted as row 0."""
     for problem in problems[:PROBLEMS_SHOWN_MAX]:
-        yield tuple("" if (cell := problem.get(name)) is None else cell for name in _FIELDS)
-
-
-def _problems(session: Session, report: Report) -> list[dict[str, Any]]:
-    try:
-        found: list[dict[str, Any]] = json.loads(file_store(session).get(report.name))
-    except (AllotError, OSError, ValueError) as error:
-        raise Unavailable(
-            f"The file has {report.problems:,} problems, but their list {report.name} cannot be read from the file "
-            f"store {session.settings.file_store} ({error}): this command and the worker must use the same one."
-        ) from None
-    return found
+        yield tuple(problem.get(name) or "" for name in PROBLEM_FIELDS)

@@ -22,7 +22,7 @@ from domain.errors import BadInput, NotFound, Refusal
 from domain.hierarchy import NodePath
 from domain.money import Money
 from domain.process import UpdateName
-from domain.schedule import State
+from domain.schedule import RescheduleGranted, State, schedule_stream
 from domain.schedule_commands import (
     RequestReschedule,
     ReviseSchedule,
@@ -52,6 +52,9 @@ type AnyScheduleCommand = (
     | GrantReschedule
     | DenyReschedule
 )
+OF_REQUESTS = frozenset({UpdateName.GRANT, UpdateName.DENY})
+LOOKED_BACK_EVENTS = 10
+"""About a schedule, among which is the last decision where it was the last that moved it."""
 DECIDABLE = frozenset({State.PENDING, State.RESCHEDULE_REQUESTED})
 
 
@@ -240,12 +243,26 @@ def _shown_version(session: Session, update: UpdateName, command: ScheduleDecisi
     else:
         # Whoever decides a second time means the version that was decided on, which the decision has moved by one, or
         # by two where it granted a reschedule and approved what was attached to it.
-        both = update is UpdateName.GRANT and schedule.state is State.APPROVED
+        both = update in OF_REQUESTS and _granted_and_approved(session, schedule)
         version = max(1, schedule.turn - (2 if both else 1))
     what = f", {Money(schedule.submitted_total, schedule.currency)} in all"
     only_asked = schedule.state is State.RESCHEDULE_REQUESTED and not schedule.attached
     say(f"Deciding on version {version} of {command.product}{'' if only_asked else what}.")
     return version
+
+
+def _granted_and_approved(session: Session, schedule: ScheduleDetail) -> bool:
+    """Whether one decision granted the last request and approved what was attached to it."""
+    if schedule.state is not State.APPROVED:
+        return False
+    stream = str(schedule_stream(schedule.fiscal_year, schedule.product))
+    with session.views() as views:
+        last = views.audit(stream, LOOKED_BACK_EVENTS)
+    return any(
+        entry.fact_name == RescheduleGranted.fact_name
+        for entry in last
+        if (entry.stream, entry.stream_version) == (stream, schedule.turn - 1)
+    )
 
 
 def _picture(session: Session, product: NodePath, fiscal_year: int) -> Picture:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from rich.console import ConsoleRenderable
@@ -80,8 +81,7 @@ def _months(picture: Picture) -> ConsoleRenderable | str:
     schedule, closed = picture.schedule, picture.closed
     currency = schedule.currency
     title = f"{place(schedule.product, picture.labels)}, fiscal year {schedule.fiscal_year}, {currency}"
-    asked = "Attached" if schedule.attached else "Submitted"
-    series = [(asked, schedule.submitted), ("Approved", schedule.approved), ("Actual", schedule.actual)]
+    series = [(_asked(schedule), _open(schedule)), ("Approved", schedule.approved), ("Actual", schedule.actual)]
     shown = [(name, amounts) for name, amounts in series if amounts]
     months = sorted({month for _, amounts in shown for month in amounts})
     if not months:
@@ -101,6 +101,18 @@ def _months(picture: Picture) -> ConsoleRenderable | str:
     return table(title, columns, [row(month) for month in months], sums)
 
 
+def _open(schedule: ScheduleDetail) -> Mapping[Month, Decimal]:
+    """What is more than the approved months: not what was approved as it was, or denied with its request."""
+    bare = schedule.state is State.RESCHEDULE_REQUESTED and not schedule.attached
+    return {} if bare or schedule.state is State.APPROVED else schedule.submitted
+
+
+def _asked(schedule: ScheduleDetail) -> str:
+    if schedule.attached:
+        return "Attached"
+    return "Submitted" if schedule.state is State.PENDING else "Submitted last"
+
+
 def _money(schedule: ScheduleDetail) -> str:
     currency = schedule.currency
     return (
@@ -112,17 +124,31 @@ def _money(schedule: ScheduleDetail) -> str:
 def _state(schedule: ScheduleDetail) -> str:
     if not schedule.version:
         return f"{schedule.state}, nothing submitted yet."
-    waits = schedule.state in (State.PENDING, State.RESCHEDULE_REQUESTED)
-    by, behalf, at = (
-        (schedule.submitted_by_name, schedule.submitted_for_name, schedule.submitted_at)
-        if waits
-        else (schedule.decided_by_name, schedule.decided_for_name, schedule.decided_at)
-    )
-    said = schedule.note if schedule.state is State.PENDING else schedule.reason
     told = f"{schedule.state}, version {schedule.version}, round {schedule.round}"
-    if by:
-        told += f", by {by}{f' in place of {behalf}' if behalf else ''}, {moment(at)}"
-    return f"{told}.{f' “{said}”' if said else ''}"
+    if schedule.state is State.PENDING:
+        return f"{told}, {_by_submitter(schedule)}.{_quoted(schedule.note)}"
+    if schedule.state is State.RESCHEDULE_REQUESTED:
+        return f"{told}, {_by_submitter(schedule)}.{_quoted(schedule.reason)}"
+    if schedule.returned:
+        return f"{told}. It came back:{_quoted(schedule.reason)}"
+    if schedule.decided_at is None:
+        return f"{told}."
+    asked_since = schedule.submitted_at is not None and schedule.submitted_at > schedule.decided_at
+    given_up = asked_since and schedule.state is State.APPROVED  # the last reason is that of the request
+    decided = _by(schedule.decided_by_name, schedule.decided_for_name, schedule.decided_at)
+    return f"{told}. Decided last {decided}.{'' if given_up else _quoted(schedule.reason)}"
+
+
+def _by_submitter(schedule: ScheduleDetail) -> str:
+    return _by(schedule.submitted_by_name, schedule.submitted_for_name, schedule.submitted_at)
+
+
+def _by(name: str, in_place_of: str, at: datetime | None) -> str:
+    return f"by {name}{f' in place of {in_place_of}' if in_place_of else ''}, {moment(at)}"
+
+
+def _quoted(said: str) -> str:
+    return f" “{said}”" if said else ""
 
 
 def awaited(schedule: ScheduleDetail) -> Persona | None:

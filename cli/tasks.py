@@ -30,6 +30,7 @@ WORDS = {
     TaskKind.DECIDE_RESCHEDULE: "Grant or deny a reschedule",
     TaskKind.ALLOCATE_ACCOUNT: "Allocate the account",
 }
+REFUSABLE = frozenset({TaskKind.APPROVE_SCHEDULE, TaskKind.DECIDE_RESCHEDULE})
 COMMANDS_SHOWN_MAX = 20
 """Tasks whose command is written out; --json has all of them."""
 OVERDUE = "red"
@@ -111,6 +112,8 @@ def _shown(
         return
     yield ""
     yield "To do them, or see more with `allot schedule show`:"
+    if any(TaskKind(task.kind) in REFUSABLE and _may_act(task) for task in found):
+        yield "     (to refuse: `reject` in place of `approve`, `deny` in place of `grant`, and --reason WHY)"
     for number, task in enumerate(found[:COMMANDS_SHOWN_MAX], start=1):
         yield f"{number:>3}  {command_for(task, doer)}"
     if len(found) > COMMANDS_SHOWN_MAX:

@@ -35,7 +35,7 @@ def parse_name(file_name: str) -> LoadTerms:
         raise _wrong(file_name, ["it does not end in .csv or .xlsx"])
     parts = file_name[: -len(extension)].rsplit("_", _PARTS_AFTER_CUSTOMER)
     if len(parts) <= _PARTS_AFTER_CUSTOMER:
-        raise _wrong(file_name, [f"it has {len(parts)} parts between _; at least 7 are needed"])
+        raise _wrong(file_name, [f"it has {len(parts)} of {_PARTS_AFTER_CUSTOMER + 1} parts, which stand between _"])
     customer, year, is_new, start, is_override, option, version = parts
     checks = (
         _text_problem("customer", customer),
@@ -96,7 +96,7 @@ def check_terms(terms: LoadTerms, calendar: FiscalCalendar) -> date:
 def _wrong(file_name: str, problems: list[str]) -> BadInput:
     return BadInput(
         f"The file name {file_name!r} does not say how to load the file: {'; '.join(problems)}. "
-        f"A name reads {EXAMPLE}; the same values can be given as flags instead.",
+        f"A name reads {EXAMPLE}; the same values can be given as flags instead, such as --year 2026 --new.",
         code="WrongFileName",
     )
 

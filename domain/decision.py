@@ -56,7 +56,7 @@ from domain.actor import (
 )
 from domain.business_days import PLAIN_WEEK, BusinessCalendar
 from domain.calendar import FiscalCalendar, Month
-from domain.errors import NotFound
+from domain.errors import NotFound, Refusal
 from domain.model import Model
 
 NOTE_CHARS_MAX = 2_000
@@ -188,8 +188,11 @@ class Context:
     """Those who have delegated their decisions to the actor today."""
 
     def person(self, reference: str) -> PersonId:
-        """Raises NotFound for somebody who is not in the directory of people."""
-        if (person_id := self.people.get(reference)) is None:
+        """Raises NotFound for somebody who is not in the directory of people, and Refusal for Allot itself: whoever could
+        deactivate it would stop all that it does on its own."""
+        if (person_id := self.people.get(reference)) == SYSTEM_ID:
+            raise Refusal("Allot itself is no person: name somebody by their address.", code="SystemActor")
+        if person_id is None:
             raise NotFound(
                 "The person named in this command is not known here: check the address, "
                 "or ask a Financial Admin to add them with `allot person add`.",

@@ -51,10 +51,10 @@ class Refusal(AllotError):
 class Forbidden(Refusal):
     exit_code, http_status = 4, 403
 
-    def __init__(self, message: str, *, code: str | None = None, policies: tuple[str, ...] = ()) -> None:
+    def __init__(self, message: str, *, code: str | None = None, policies: tuple[str, ...] | None = None) -> None:
         super().__init__(message, code=code)
         self.policies = policies
-        """Ids of those that forbid it; empty where it is only that none allows it."""
+        """Ids of those that forbid it; empty where it is only that none allows it, None where they were not asked."""
 
 
 class NotFound(Refusal):

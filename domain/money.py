@@ -74,7 +74,7 @@ def exact(value: Any) -> Decimal:
     short = isinstance(value, str) and len(value) <= AMOUNT_DIGITS_MAX  # then its digits need not be counted
     if (not short and len(amount.as_tuple().digits) > AMOUNT_DIGITS_MAX) or abs(amount.adjusted()) > AMOUNT_DIGITS_MAX:
         raise ValueError(f"an amount has at most {AMOUNT_DIGITS_MAX} digits")
-    return amount
+    return amount or amount.copy_abs()  # there is a zero with a minus sign, which people would be shown
 
 
 Amount = Annotated[Decimal, BeforeValidator(exact), PlainSerializer(plain, return_type=str)]

@@ -256,7 +256,7 @@ def decide_delegate(states: States, command: Delegate, context: Context) -> Deci
         raise Refusal("Delegate to somebody else: you may decide yourself already.", code="SamePerson")
     _require_active(person)
     _require_days(command, context)
-    if len(person.delegations) >= DELEGATIONS_MAX:
+    if sum(delegation.last_day >= context.business_day for delegation in person.delegations) >= DELEGATIONS_MAX:
         raise Refusal(f"At most {DELEGATIONS_MAX} delegations to one person are kept.", code="TooManyDelegations")
     fact = Delegated(
         person_id=person_id,

@@ -202,9 +202,14 @@ def _accepted(command: Command, decision: Decision, inquiry: _Inquiry) -> Answer
 def _refused(command: Command, error: Refusal, actor: PersonId | None, inquiry: _Inquiry) -> Answer:
     fact, outcome = refusal(str(command.subject), command.kind, error, (command.actor, *command.people()))
     events = [Event(refusal_stream(command.command_id), fact)]
-    policies = error.policies if isinstance(error, Forbidden) else ()
-    authority = Authority(policies, inquiry.context.rights.version) if policies else Authority()
+    authority = forbidden_by(error, inquiry.context.rights)
     return Answer(events, outcome, attributable(actor, command.channel), authority, inquiry.situation)
+
+
+def forbidden_by(error: AllotError, rights: Rights) -> Authority:
+    """The policies that say no, or that none says yes; nothing where they were not asked."""
+    policies = error.policies if isinstance(error, Forbidden) else None
+    return Authority() if policies is None else Authority(policies, rights.version)
 
 
 def refusal(

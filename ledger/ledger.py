@@ -41,7 +41,7 @@ from domain.decision import (
 )
 from domain.errors import AllotError, CommandConflict, Contention, Refusal
 from ledger.connection import BUSY, Connections
-from ledger.deciding import WHOLE_DOMAIN, Answer, Decider, Read, Registry, attributable, refusal
+from ledger.deciding import WHOLE_DOMAIN, Answer, Decider, Read, Registry, attributable, forbidden_by, refusal
 from ledger.mapper import Envelope, FactMapper
 from ledger.people import Directory
 from ledger.recorder import Known, LedgerDatastore, LedgerRecorder, Receipt
@@ -83,6 +83,7 @@ class Ledger:
     ) -> None:
         self._connections = Connections(database_url, pool_size)
         self._clock = clock
+        self._rights = rights
         self._registry = registry
         self._mapper = FactMapper(registry.facts)
         self._recorder = LedgerRecorder(LedgerDatastore(self._connections))
@@ -148,7 +149,8 @@ class Ledger:
         fact, outcome = refusal(str(subject), name, error, (actor_reference,), beginning)
         event = Event(refusal_stream(command_id), fact)
         actor = attributable(self.people.find(actor_reference), channel)
-        envelope = Envelope(self._clock(), actor, channel, command_id, origin)
+        authority = forbidden_by(error, self._rights)
+        envelope = Envelope(self._clock(), actor, channel, command_id, origin, authority)
         receipt = Receipt(command_id, digest, outcome.model_dump_json(), envelope.recorded_at)
         try:
             appended = self._recorder.append(self._mapper.to_stored([event], {}, envelope), receipt)

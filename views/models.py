@@ -123,6 +123,8 @@ class ScheduleDetail(Model):
     """Whether the approved schedule does not fit the annual budget any more."""
     attached: bool
     """Whether a reschedule request holds the new schedule."""
+    returned: bool
+    """Whether it came back by itself, because the annual budget changed; `reason` says why."""
     reminders: int
     """In this turn."""
     escalated: bool

@@ -22,6 +22,7 @@ _SCHEDULE = """
 SELECT coalesce(s.state, 'DRAFT') AS state, coalesce(s.version, 0) AS version, coalesce(s.turn, 0) AS turn,
     coalesce(s.since, l.added_at) AS since, coalesce(s.round, %(first)s) AS round,
     s.over_budget_since IS NOT NULL AS over_budget, coalesce(s.attached, false) AS attached,
+    coalesce(s.returned, false) AS returned,
     l.currency, l.annual, l.effective_on, l.withdrawn, l.estimated, l.code, l.owner, l.proposal,
     s.submitted, coalesce(s.submitted_total, 0) AS submitted_total, s.submitted_by, s.submitted_for, s.submitted_at,
     coalesce(s.note, '') AS note, s.approved, coalesce(s.planned, 0) AS planned,

@@ -9,9 +9,17 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.contracts import RECORD_TIMEOUT, RETRIES, ActivityName
-    from domain.decision import Accepted, Outcome, Refused
+    from activities.contracts import (
+        HEARTBEAT_TIMEOUT,
+        RECORD_TIMEOUT,
+        RETRIES,
+        ActivityName,
+        InformHoldersRequest,
+        InformResult,
+    )
+    from domain.decision import Accepted, Command, Outcome, Persona, Refused
     from domain.errors import BadInput
+    from domain.people_commands import DeactivatePerson, WithdrawGrant
     from domain.process import DirectCommand, RegisterPersonRequest, WorkflowName
     from domain.process_texts import plain_text
     from domain.schedule_commands import ScheduleCommand
@@ -19,6 +27,8 @@ with workflow.unsafe.imports_passed_through():
 
 _OUTCOME: Any = Outcome
 
+INFORMED_WITHIN = timedelta(seconds=8)
+"""All attempts at telling the open rounds together: less than the command line waits for its answer."""
 DECIDED_WITHIN = timedelta(days=1)
 """All attempts together. Whoever sent the command has long gone; better to fail visibly than to surprise them."""
 
@@ -39,7 +49,30 @@ class DirectDecision:
             )
         outcome = await record(request.command, within=DECIDED_WITHIN)
         _show(outcome)
+        # The mark is for processes that had recorded such a command before there was this step.
+        if _leaves_portfolios(request.command, outcome) and workflow.patched("inform-holders"):
+            await self._inform(request.command, outcome)
         return outcome
+
+    async def _inform(self, command: Command, outcome: Accepted | Refused) -> None:
+        """The command is recorded whatever becomes of this: a round that is not told looks at its next reminder."""
+        assert isinstance(outcome, Accepted)
+        news = InformHoldersRequest(command_id=command.command_id, position=outcome.position, events=outcome.events)
+        try:
+            told: InformResult = await workflow.execute_activity(
+                ActivityName.INFORM_HOLDERS,
+                news,
+                result_type=InformResult,
+                start_to_close_timeout=INFORMED_WITHIN,
+                schedule_to_close_timeout=INFORMED_WITHIN,
+                heartbeat_timeout=HEARTBEAT_TIMEOUT,
+                retry_policy=RETRIES,
+                summary="Tell the rounds that nobody is left to decide on",
+            )
+        except ActivityError as error:
+            _show(outcome, f"Not all rounds that nobody is left to decide on were told: {failure_of(error).message}")
+            return
+        _show(outcome, f"Rounds that nobody is left to decide on: {told.informed:,}; the level above is asked.")
 
 
 @workflow.defn(name=WorkflowName.PERSON_REGISTRATION, failure_exception_types=UNREADABLE)
@@ -65,5 +98,15 @@ class PersonRegistration:
         return outcome
 
 
-def _show(outcome: Accepted | Refused) -> None:
-    workflow.set_current_details(f"**{outcome.kind.capitalize()}**: {plain_text(outcome.message)}")
+def _leaves_portfolios(command: Command, outcome: Accepted | Refused) -> bool:
+    """Whether it may have taken the owner from a portfolio."""
+    if isinstance(outcome, Refused) or not outcome.events:
+        return False
+    if isinstance(command, WithdrawGrant):
+        return command.persona is Persona.PORTFOLIO_OWNER
+    return isinstance(command, DeactivatePerson)
+
+
+def _show(outcome: Accepted | Refused, more: str = "") -> None:
+    text = f"**{outcome.kind.capitalize()}**: {plain_text(outcome.message)}"
+    workflow.set_current_details(f"{text}\n\n{plain_text(more)}" if more else text)

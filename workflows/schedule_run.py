@@ -60,6 +60,8 @@ class Due(NamedTuple):
     turn: int
     number: int
     """Which reminder of the turn, or which attempt."""
+    attempt: int = 0
+    """At that reminder."""
 
     def request(self, addressee: ScheduleRound) -> WaitingStep:
         return WaitingStep(
@@ -68,6 +70,7 @@ class Due(NamedTuple):
             step=self.step,
             turn=self.turn,
             count=self.number,
+            attempt=self.attempt,
         )
 
 
@@ -75,18 +78,20 @@ def next_due(view: ScheduleView, idle: int, not_before: datetime | None) -> Due 
     """The earliest step; of several at once the one that makes the others needless. None in views without times, as
     versions before this one recorded them, so that their histories replay.
 
-    `idle` steps have recorded nothing since something happened; none is tried again before `not_before`.
+    `idle` steps have recorded nothing since something happened; none is tried again before `not_before`. By then others
+    may be due as well: a reminder that cannot be recorded must not keep back the escalation and the end of the year.
     """
-    planned: tuple[tuple[datetime | None, Step, int], ...] = (
-        (view.year_ends_at, "end_year", idle),
-        (view.escalate_at, "escalate", idle),
-        (view.remind_at, "remind", view.reminders + 1),
+    planned: tuple[tuple[datetime | None, Step, int, int], ...] = (
+        (view.year_ends_at, "end_year", idle, 0),
+        (view.escalate_at, "escalate", idle, 0),
+        (view.remind_at, "remind", view.reminders + 1, idle),
     )
-    steps = [Due(at, step, view.turn, number) for at, step, number in planned if at is not None]
-    if not steps:
-        return None
-    first = min(steps, key=lambda due: due.at)  # min keeps the order above where times are equal
-    return first if not_before is None else first._replace(at=max(first.at, not_before))
+    steps = [
+        Due(at if not_before is None else max(at, not_before), step, view.turn, number, attempt)
+        for at, step, number, attempt in planned
+        if at is not None
+    ]
+    return min(steps, key=lambda due: due.at, default=None)  # min keeps the order above where times are equal
 
 
 def pause_after(idle: int) -> timedelta:

@@ -11,17 +11,17 @@ from collections import Counter
 from pathlib import Path
 
 SCORE_MIN_PERCENT = 85
-SURVIVED = 0
-NOT_COVERED = frozenset({5, 33})
-"""No test runs that code."""
+OUTCOMES: dict[int | None, str] = {
+    **dict.fromkeys((0, 35), "survived"),  # 35: every test passed, suspiciously slowly
+    **dict.fromkeys((5, 33), "uncovered"),  # no test runs that code
+    **dict.fromkeys((1, 3, 37), "found"),  # a test failed, or could not even be collected; or the types did not fit
+    **dict.fromkeys((24, -24, 36, 152, 255), "found"),  # it never came to an end
+}
+"""By the exit codes that mutmut keeps; whatever was interrupted, skipped or killed from outside was not tried."""
 
 
 def outcome(exit_code: int | None) -> str:
-    if exit_code is None:
-        return "untried"
-    if exit_code == SURVIVED:
-        return "survived"
-    return "uncovered" if exit_code in NOT_COVERED else "found"
+    return OUTCOMES.get(exit_code, "untried")
 
 
 def percent(counts: Counter[str]) -> float:

@@ -268,7 +268,7 @@ def test_a_report_that_is_not_ours_is_refused_before_anything_is_stored(
     message: str,
 ) -> None:
     ours = Organization(payer_account_id="999999999999")
-    monkeypatch.setattr(here.ledger, "_organization", ours)
+    monkeypatch.setattr(here.ledger._decider, "_organization", ours)
     imports = CostImport(here.ledger, CostStore("postgresql://localhost:9/none"), ours, MEMORY_MB)
     MadeReport([[line(), line(**changes)]]).write(tmp_path / "next")
     result = imports.import_report(here.delivery(tmp_path / "next"), Origin(workflow_run_id="run-1"))

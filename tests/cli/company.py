@@ -59,18 +59,25 @@ class Company:
         self.load(year, annual)
 
     def load(self, year: int, annual: str) -> None:
+        self._load(year, annual, Month(year, 1), is_new=True)
+
+    def change(self, annual: str, year: int = YEAR) -> None:
+        """Another annual budget of the product, from December on."""
+        self._load(year, annual, Month(year, 12), is_new=False)
+
+    def _load(self, year: int, annual: str, start: Month, *, is_new: bool) -> None:
         self.record(
             LoadBudget(
                 command_id=uuid4(),
                 actor=address("Fin"),
                 fiscal_year=year,
-                content_hash=f"{year:064d}",
+                content_hash=f"{year * 10 + is_new:064d}",
                 customer="Acme",
                 option="Budget",
-                file_version="v1",
-                is_new=True,
+                file_version="v1" if is_new else "v2",
+                is_new=is_new,
                 is_override=False,
-                effective_on=Month(year, 1).first_day,
+                effective_on=start.first_day,
                 labels=LABELS,
                 rows=(BudgetRow(product=CHECKOUT, annual=Decimal(annual)),),
             )

@@ -45,6 +45,8 @@ WRONG = {
     ("schedule", "request", PRODUCT, "--reason", " ", "--as", "a@b"): "reason",
     ("schedule", "request", PRODUCT, "--reason", "x", "--even", "--amounts", "1", "--as", "a@b"): "one of --even",
     ("schedule", "deny", PRODUCT, "--as", "a@b"): "--reason",
+    ("month", "reopen", "2026-05", "--reason", "", "--as", "a@b"): "reason: must not be empty.",
+    ("month", "close", "2026-05", "--note", "x" * 3_000, "--as", "a@b"): "note: has more than",
     ("schedule", "deny", PRODUCT, "--reason", "a\x07b", "--as", "a@b"): "control characters",
     ("schedule", "grant", PRODUCT, "--version", "0", "--as", "a@b"): "--version",
     ("schedule", "withdraw", "Retail/Digital", "--as", "a@b"): "4 names",

@@ -87,6 +87,7 @@ def test_flags_that_contradict_the_name_are_refused_with_each_difference() -> No
     assert error.code == "ConflictingTerms"
     assert "--customer says 'Other' and the name 'Acme'; --year says 2027 and the name 2026" in error.message
     assert "--override says true and the name false" in error.message
+    assert "--new is given and the name says isNew=false" in refused(NAMED, is_new=True).message
 
 
 def test_flags_take_the_place_of_a_name() -> None:
@@ -103,8 +104,8 @@ def test_a_first_load_needs_no_date() -> None:
 @pytest.mark.parametrize(
     ("flags", "missing"),
     [
-        ({"customer": "Acme"}, "--year, one of --new, --change, --override and --from are missing"),
-        ({"fiscal_year": 2026}, "one of --new, --change, --override and --from are missing"),
+        ({"customer": "Acme"}, "--year, --from and one of --new, --change or --override are missing"),
+        ({"fiscal_year": 2026}, "--from and one of --new, --change or --override are missing"),
         ({"fiscal_year": 2026, "is_new": False}, "--from is missing"),
         ({"fiscal_year": 2026, "is_override": True}, "--from is missing"),
         ({"is_new": True}, "--year is missing"),

@@ -146,13 +146,19 @@ def test_a_schedule_goes_all_its_ways_and_closed_months_stay(allot: Allot) -> No
     assert (evenly["submitted"][january], evenly["submitted"][f"{LAST_YEAR}-02"]) == ("90.00", "100.91")
     assert evenly["submitted_total"] == "1200.00"
     assert state("deny", "--reason", "Not this year.", *pat) == "APPROVED"
+    late = answer("schedule", "grant", *about, *pat)
+    assert (late["events"], late["message"]) == (0, "Version 6 was denied already; that decision stands.")
     assert state("request", "--reason", "Much more.", *ann) == "RESCHEDULE_REQUESTED"
     assert state("grant", *pat) == "RESCHEDULING"
     again = answer("schedule", "grant", *about, *pat)
     assert (again["events"], "that decision stands" in again["message"]) == (0, True)
     assert state("withdraw", "--note", "Not needed.", *ann) == "APPROVED"
+    assert state("request", "--reason", "At last.", "--even", *ann) == "RESCHEDULE_REQUESTED"
+    assert state("grant", *pat) == "APPROVED"
+    late = answer("schedule", "deny", *about, "--reason", "No.", *pat)
+    assert (late["events"], "was granted already; that decision stands" in late["message"]) == (0, True)
     assert answer("month", "reopen", january, "--reason", "A late bill.", *fin)["events"] == 1
-    assert answer("schedule", "show", *about)["round"] == 3
+    assert answer("schedule", "show", *about)["round"] == 4
     assert {event["channel"] for event in answer("audit", PRODUCT)["events"] if "schedule" in event["fact_name"]} == {
         "cli"
     }

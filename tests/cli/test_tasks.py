@@ -15,8 +15,8 @@ from domain.calendar import Month
 from domain.closing import CloseMonth
 from domain.decision import SYSTEM, Channel
 from domain.people_commands import Delegate
-from domain.schedule_commands import RequestReschedule, SubmitSchedule
-from domain.schedule_decisions import ApproveSchedule
+from domain.schedule_commands import RequestReschedule, SubmitSchedule, WithdrawSchedule
+from domain.schedule_decisions import ApproveSchedule, DenyReschedule, RejectSchedule
 from domain.schedule_waiting import EscalateSchedule, RemindSchedule
 from tests.cli.company import CHECKOUT, GRACE_DAYS, MONDAY, YEAR, Company, address, amounts
 from tests.cli.conftest import Allot
@@ -132,3 +132,42 @@ def test_a_schedule_is_shown_in_the_year_s_own_words_with_its_closed_months(allo
     assert data["labels"] == ["Sector", "Division", "Suite", "Service"]
     assert "Sector › Division › Suite › Service" in allot("rollup", "--year", str(YEAR)).out
     assert "Sector Retail" in allot("rollup", "Retail", "--year", str(YEAR)).out
+
+
+def test_what_was_denied_or_given_up_is_not_shown_as_if_it_held(allot: Allot, company: Company) -> None:
+    company.say(SubmitSchedule, "Ann", amounts=amounts("90.00"))
+    company.say(ApproveSchedule, "Pat", version=1)
+    company.say(RequestReschedule, "Ann", reason="More traffic.", amounts=amounts("95.00"))
+    company.say(DenyReschedule, "Pat", version=3, reason="Not this year.")
+    company.show()
+    denied = allot("schedule", "show", str(CHECKOUT), "--year", str(YEAR)).out
+    assert "95.00" not in denied, "what was denied is not shown as if it were submitted"
+    assert "APPROVED, version 4, round 2. Decided last by Pat" in denied
+    assert "“Not this year.”" in denied
+    company.now += timedelta(hours=1)
+    company.say(RequestReschedule, "Ann", reason="Much more.")
+    company.say(WithdrawSchedule, "Ann")
+    company.show()
+    given_up = allot("schedule", "show", str(CHECKOUT), "--year", str(YEAR)).out
+    assert "Decided last by Pat" in given_up
+    assert "Much more." not in given_up, "it was not Pat who said that"
+
+
+def test_what_came_back_by_itself_is_nobody_s_decision(allot: Allot, company: Company) -> None:
+    company.say(SubmitSchedule, "Ann", amounts=amounts())
+    company.say(RejectSchedule, "Pat", version=1, reason="Too even.")
+    company.say(SubmitSchedule, "Ann", amounts=amounts())
+    company.change("600.00")
+    company.show()
+    shown = allot("schedule", "show", str(CHECKOUT), "--year", str(YEAR)).out
+    assert "It came back: “" in shown
+    assert "Pat" not in shown
+
+
+def test_whoever_decides_is_told_how_to_refuse(allot: Allot, company: Company) -> None:
+    company.say(SubmitSchedule, "Ann", amounts=amounts("90.00"))
+    company.say(ApproveSchedule, "Pat", version=1)
+    company.say(RequestReschedule, "Ann", reason="More traffic.", amounts=amounts("95.00"))
+    company.show()
+    assert "`deny` in place of `grant`" in allot("tasks", "--as", address("Pat")).out
+    assert "in place of `grant`" not in allot("tasks", "--as", address("Ann")).out

@@ -33,7 +33,7 @@ from domain.calendar import Month
 from domain.decision import Event, Persona
 from domain.errors import Forbidden, NotFound, Refusal
 from domain.hierarchy import NodePath
-from tests.domain.specs import ADMIN, CHECKOUT, OWNER, SEARCH, SYSTEM_ACTOR, actor, command_id, decide, line
+from tests.domain.specs import ADMIN, CHECKOUT, OWNER, RIGHTS, SEARCH, SYSTEM_ACTOR, actor, command_id, decide, line
 
 ID = "100000000001"
 ENGINEER = actor("engineer", (Persona.CLOUD_ENGINEER, NodePath.ROOT))
@@ -237,3 +237,60 @@ def test_what_an_account_spends_is_what_its_products_get(amount: Decimal, cuts: 
 def test_an_allocation_from_a_day_beyond_all_calendars_is_no_command(day: str) -> None:
     with pytest.raises(ValidationError, match="effective_on"):
         AllocateAccount.model_validate(allocate("100").model_dump(mode="json") | {"effective_on": day})
+
+
+def test_each_refusal_of_an_allocation_says_what_is_wrong_and_what_to_do() -> None:
+    def refused(wanted: AllocateAccount, *given_: Event) -> tuple[str, str]:
+        with pytest.raises(Refusal) as error:
+            decide(wanted, ADMIN, given_)
+        return error.value.code, error.value.message
+
+    assert refused(allocate("60", "40"), *BUDGET) == (
+        "UnknownAccount",
+        "Account 100000000001 is not known from AWS Organizations: check the id with `allot account list`, or wait for "
+        "the next synchronisation.",
+    )
+    assert refused(allocate("50", "50", products=(CHECKOUT, CHECKOUT)), VENDED, *BUDGET) == (
+        "DuplicateProduct",
+        "A product may have one share of an account only.",
+    )
+    assert refused(allocate("60", "40"), VENDED, line()) == (
+        "UnknownProduct",
+        "There is no product Retail/Digital/Web/Search in the budget: check the path, or load its budget first.",
+    )
+    assert refused(allocate("60", "40", on=date(2026, 3, 9)), VENDED, *BUDGET) == (
+        "BeforeVending",
+        "Account 100000000001 exists since 2026-03-10; it cannot be allocated from 2026-03-09.",
+    )
+    assert refused(allocate("60", "40", on=date(2026, 4, 30), note=" "), VENDED, *BUDGET) == (
+        "NeedsNote",
+        "An allocation usually reaches back to 2026-05-01 at most; one from 2026-04-30 needs a note that says why.",
+    )
+
+
+def test_an_allocation_keeps_who_made_it_and_why() -> None:
+    decision = decide(allocate("60", "40", on=date(2026, 6, 1), note="as agreed"), ADMIN, [VENDED, *BUDGET])
+    assert decision.message == "Account 100000000001 is allocated from 2026-06-01."
+    assert decision.authority.version == RIGHTS.version
+    assert [event.fact for event in decision.events] == [
+        Allocated(
+            account_id=ID,
+            account_type=AccountType.PRODUCTION,
+            shares=(Share(product=CHECKOUT, percent=Decimal(60)), Share(product=SEARCH, percent=Decimal(40))),
+            effective_on=date(2026, 6, 1),
+            allocated_by=ADMIN.person_id,
+            note="as agreed",
+        )
+    ]
+    again = decide(allocate("60", "40", on=date(2026, 6, 1)), ADMIN, [VENDED, *BUDGET, *decision.events])
+    assert again.message == "Account 100000000001 is allocated like that already; nothing changed."
+
+
+def test_an_allocation_from_the_first_of_a_month_does_not_cut_it() -> None:
+    only = entry(date(2026, 6, 1), "100")
+    assert intervals([only], Month(2026, 6)) == [(date(2026, 6, 1), date(2026, 6, 30), only)]
+    last = entry(date(2026, 6, 30), "100")
+    assert intervals([last], Month(2026, 6)) == [
+        (date(2026, 6, 1), date(2026, 6, 29), None),
+        (date(2026, 6, 30), date(2026, 6, 30), last),
+    ]

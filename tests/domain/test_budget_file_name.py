@@ -52,13 +52,13 @@ def test_any_customer_comes_back(customer: str, is_new: bool) -> None:
     assert (found.customer, found.is_new) == (customer, is_new)
 
 
-END = "A name reads Customer_2026_true_2026-01-01_false_Budget_v1.csv; the same values can be given as flags instead."
+END = "A name reads Customer_2026_true_2026-01-01_false_Budget_v1.csv; the same values can be given as flags instead, such as --year 2026 --new."
 
 
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("budget.csv", "it has 1 parts between _; at least 7 are needed"),
+        ("budget.csv", "it has 1 of 7 parts, which stand between _"),
         ("Acme_2026_true_2026-01-01_false_Budget_v1.txt", "it does not end in .csv or .xlsx"),
         (
             "Acme_2026_true_2026-01-01_false_Budget_v1.xlsm",
@@ -152,3 +152,15 @@ def test_flags_are_checked_like_a_name() -> None:
         "start date is 'soon'; write a day as YYYY-MM-DD, such as 2026-01-01."
     )
     assert refused.value.code == "WrongTerms"
+
+
+def test_the_last_day_of_the_year_is_of_it() -> None:
+    assert check_terms(terms(start="2026-12-31"), JANUARY) == date(2026, 1, 1)
+    assert check_terms(terms(start="2026-06-30"), JULY) == date(2025, 7, 1)
+
+
+def test_each_flag_is_named_where_it_is_wrong() -> None:
+    with pytest.raises(BadInput, match="like that: option is '', which needs a name"):
+        check_terms(terms().model_copy(update={"option": ""}), JANUARY)
+    with pytest.raises(BadInput, match="like that: version is '1'; write v and a number"):
+        check_terms(terms().model_copy(update={"file_version": "1"}), JANUARY)

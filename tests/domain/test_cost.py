@@ -9,10 +9,10 @@ import pytest
 
 from domain.account import ORGANIZATION_STREAM, OrganizationSeen
 from domain.calendar import Month
-from domain.cost import ImportPeriod, PeriodImported, ReportVersion
-from domain.decision import Event, Organization
-from domain.errors import DamagedReport, Forbidden, Refusal
-from tests.domain.specs import ADMIN, LEAD, SYSTEM_ACTOR, command_id, decide
+from domain.cost import CostPeriod, ImportPeriod, PeriodImported, ReportVersion
+from domain.decision import Event, Organization, Stream
+from domain.errors import AllotError, DamagedReport, Forbidden, Refusal
+from tests.domain.specs import ADMIN, LEAD, RIGHTS, SYSTEM_ACTOR, command_id, decide, fold
 
 PAYER = "999999999999"
 TOTALS = {"Usage": Decimal("16141.499999856000144"), "Tax": Decimal(1)}
@@ -91,3 +91,40 @@ def test_who_may_import() -> None:
     assert decide(command(), ADMIN).events
     with pytest.raises(Forbidden):
         decide(command(), LEAD)
+
+
+def test_each_refusal_says_what_is_wrong_and_what_to_do() -> None:
+    def refused(wanted: ImportPeriod) -> AllotError:
+        with pytest.raises(AllotError) as error:
+            decide(wanted, SYSTEM_ACTOR, [ORGANIZATION])
+        return error.value
+
+    assert refused(command(currencies=("EUR", "USD", "CHF"))).message == (
+        "The report is in CHF, EUR, but budgets are in USD: import a report in USD."
+    )
+    assert refused(command(payers=("333333333333", "222222222222"))).message == (
+        f"The report is of payer 222222222222, 333333333333, but this organization is paid by {PAYER}: "
+        "check the source, or set ALLOT_PAYER_ACCOUNT_ID."
+    )
+    assert refused(command(totals_in={"Usage": Decimal(2), "Tax": Decimal("1E+1")}, totals_out={})).message == (
+        "The stored rows of 2026-06 do not add up to the report: nothing against Tax 10, Usage 2. Nothing was imported."
+    )
+
+
+def test_an_import_stands_with_its_month_and_with_who_allowed_it() -> None:
+    decision = decide(command(lines=12_345), SYSTEM_ACTOR, [ORGANIZATION])
+    assert [str(event.stream) for event in decision.events] == ["cost/2026-06"]
+    assert decision.authority.version == RIGHTS.version
+    assert decision.message == "Imported 2026-06: 12,345 lines, USD 16142.499999856000144."
+    again = decide(command(), SYSTEM_ACTOR, decision.events)
+    assert again.message == "Version v1 was imported already; nothing changed."
+    stream = Stream("cost", "2026-06")
+    assert fold(decision.events, [stream])[stream] == CostPeriod("v1", ("v1",))
+
+
+def test_a_total_is_told_to_its_last_digit() -> None:
+    """More of them than a decimal context keeps unless it is told to."""
+    large = {"Usage": Decimal("12345678901234567890.123456789012345678")}
+    assert decide(command(totals_in=large, totals_out=large), SYSTEM_ACTOR).message == (
+        "Imported 2026-06: 10 lines, USD 12345678901234567890.123456789012345678."
+    )

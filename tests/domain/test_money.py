@@ -116,10 +116,30 @@ def test_an_amount_travels_as_plain_text() -> None:
         amount.validate_json("1.5")  # a JSON number is a float
 
 
+@pytest.mark.parametrize(("zero", "text"), [("-0", "0"), ("-0.00", "0.00"), (Decimal("-0"), "0")])
+def test_zero_has_no_sign(zero: object, text: str) -> None:
+    assert plain(exact(zero)) == text
+
+
 def test_an_unknown_currency_is_named() -> None:
     with pytest.raises(ValidationError, match="'XXX' is not an ISO 4217 currency code in use"):
         TypeAdapter(Currency).validate_python("XXX")
     with pytest.raises(ValueError, match="'usd' is not"):
         Money(Decimal(1), "usd")
-    with pytest.raises(TypeError, match="finite Decimal"):
+    with pytest.raises(TypeError, match=r"^money needs a finite Decimal$"):
         Money(Decimal("NaN"), "USD")
+
+
+def test_money_is_compared_by_its_amount() -> None:
+    one, same, two = (Money(Decimal(text), "USD") for text in ("1", "1.00", "2"))
+    assert one < two
+    assert one <= same
+    assert one <= two
+    assert not two <= one
+    assert not one < same
+
+
+def test_money_is_split_in_its_currencys_minor_units() -> None:
+    thirds = [Decimal(1)] * 3
+    assert Money(Decimal(1), "USD").split(thirds) == tuple(Money(Decimal(n), "USD") for n in ("0.34", "0.33", "0.33"))
+    assert Money(Decimal(4), "JPY").split(thirds) == tuple(Money(Decimal(n), "JPY") for n in (2, 1, 1))

@@ -135,6 +135,12 @@ def test_a_person_is_given_a_limited_number_of_delegations() -> None:
     assert refused.value.code == "TooManyDelegations"
 
 
+def test_delegations_that_are_over_do_not_count_towards_the_limit() -> None:
+    """Else an assistant who stands in each week could not be delegated to any more after two years."""
+    over = [delegated(person(f"owner {n}"), TODAY - 2 * DAY, TODAY - DAY) for n in range(DELEGATIONS_MAX)]
+    assert decided(delegate(), given=(REGISTERED, *over)).events
+
+
 def test_a_note_is_of_limited_length() -> None:
     assert decided(delegate(note="n" * NOTE_CHARS_MAX)).events
     with pytest.raises(ValidationError):

@@ -99,3 +99,109 @@ def test_a_file_has_so_many_lines_and_not_one_more() -> None:
 def test_the_first_thousand_problems_are_kept_and_all_are_counted() -> None:
     found = read_people((HEAD + "x,,,\n" * 1_500).encode()).problems
     assert (len(found.kept), found.count) == (1_000, 1_500)
+
+
+PERSONAS = (
+    "write one of financial_admin, vendor_manager, cloud_engineer, bu_owner, department_owner, portfolio_owner, "
+    "product_owner, or leave the cell empty to add the person only"
+)
+HEADER = "row 1 is the header: email,name,persona,node"
+ADDRESS = "write one such as ann@example.com"
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("ann,Ann,,", f"Row 3, email: 'ann' is not an e-mail address: {ADDRESS}."),
+        (",Ann,,", f"Row 3, email: '' is missing: {ADDRESS}."),
+        (
+            "ann@example.com,A\x07nn,,",
+            "Row 3, name: 'A\\x07nn' a name must be on one line, without control characters: "
+            "write the name as others know it.",
+        ),
+        (
+            f"ann@example.com,{'x' * 201},,",
+            f"Row 3, name: '{'x' * 99}…' has 201 characters: at most 200 are kept.",
+        ),
+        ("ann@example.com,Ann,king,/", f"Row 3, persona: 'king' is not a persona: {PERSONAS}."),
+        ("ann@example.com,Ann,,Retail", f"Row 3, persona: '' is missing, and a node is given: {PERSONAS}."),
+        (
+            "ann@example.com,Ann,product_owner,Retail",
+            "Row 3, node: 'Retail' is not of the persona's level: product_owner: write the path of a node of level E4.",
+        ),
+        (
+            "ann@example.com,Ann,vendor_manager,Retail",
+            "Row 3, node: 'Retail' is not of the persona's level: vendor_manager: leave it empty, or write /.",
+        ),
+        (
+            "ann@example.com,Ann,",
+            "Row 3 has 3 cells, and the header has 4: put a cell that holds a comma in quotes.",
+        ),
+        (
+            "BO@example.com,,,",
+            "Row 3, email: 'BO@example.com' has the same person without a grant as row 2: "
+            "leave one of the two lines out.",
+        ),
+        (
+            "Bo@example.com,Bob,vendor_manager,",
+            "Row 3, name: 'Bob' is another name than in row 2: give each person one name.",
+        ),
+    ],
+)
+def test_a_problem_is_told_in_a_sentence(line: str, told: str) -> None:
+    assert [str(found) for found in problems(f"{HEAD}bo@example.com,Bo,,\n{line}\n")] == [told]
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"\xef\xbb\xbf \n", ["The file is empty: it needs a header and a line for each person."]),
+        (b"PK\x03\x04", ["The file is a workbook and not CSV: save it as CSV UTF-8."]),
+        (b"\xff\xfe\x00", ["The file is UTF-16: save it as CSV UTF-8."]),
+        (b"\xfe\xff\x00", ["The file is UTF-16: save it as CSV UTF-8."]),
+        (b"email\n", [f"Row 1 lacks name, persona, node: {HEADER}."]),
+        (
+            b"email,name,persona,node,phone,,EMAIL\n",
+            [
+                f"Row 1, column E: 'phone' is not a column of a file of people: {HEADER}.",
+                f"Row 1, column F: '' has no name: {HEADER}.",
+                "Row 1, column G: 'EMAIL' is in column A already: keep one of the two columns.",
+            ],
+        ),
+        (HEAD.encode() + b"\n,,,\n", ["The file has nobody below its header: it needs a line for each person."]),
+        (
+            HEAD.encode() + b"\xff@example.com,,,\n",
+            ["Row 2 is not UTF-8 at byte 24 of the file (0xFF): save it as CSV UTF-8."],
+        ),
+        (b'"email,name\n', ["Row 1 has a quote in column A that is not closed"]),
+    ],
+)
+def test_a_file_that_is_none_is_told_in_sentences(data: bytes, told: list[str]) -> None:
+    read = read_people(data)
+    assert read.lines == ()
+    assert [str(found)[: len(start)] for found, start in zip(read.problems.kept, told, strict=True)] == told
+    assert all(not found.value for found in read.problems.kept if not found.column)
+
+
+def test_a_file_may_be_as_large_as_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = HEAD + "ann@example.com,Ann,,\n"
+    monkeypatch.setattr("domain.people_file.PEOPLE_FILE_BYTES_MAX", len(text))
+    assert problems(text) == []
+    assert [str(found) for found in problems(text + "\n")] == [
+        f"The file has {len(text) + 1} bytes; at most {len(text)} are allowed: split it."
+    ]
+
+
+def test_of_too_many_lines_the_first_that_is_too_many_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("domain.people_file.ROWS_MAX", 2)
+    read = read_people((HEAD + "a@b.io,,,\n\nc@d.io,,,\ne@f.io,,,\nx,,,\n").encode())
+    assert [str(found) for found in read.problems.kept] == [
+        "Row 5 is one more than 2 lines, the most in one file: split the file."
+    ]
+    assert [line.email for line in read.lines] == ["a@b.io", "c@d.io"]
+
+
+def test_a_line_that_cannot_be_told_apart_is_shown_as_it_is() -> None:
+    (short, stray) = problems(HEAD + 'a@b.io,"x, y"\nc@d.io,5" disk,,\n')
+    assert (short.column, short.value) == ("", "a@b.io,x, y")
+    assert (stray.column, stray.value) == ("", 'c@d.io,5" disk,,')

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from domain.decision import Event, Persona, PersonId
+from domain.decision import Event, Grant, Persona, PersonId
 from domain.errors import Forbidden, NotFound, Refusal
 from domain.hierarchy import NodePath
 from domain.people import (
@@ -86,12 +86,14 @@ def test_a_bad_line_keeps_the_whole_file_out_and_every_one_is_counted() -> None:
 
 
 def test_a_person_holds_so_many_grants_and_not_one_more() -> None:
-    parent = CHECKOUT.parent
-    nodes = [NodePath((*parent.parts, f"P{n}")) for n in range(GRANTS_MAX + 1)]
-    lines = [(ANN, Persona.PRODUCT_OWNER, node) for node in nodes]
-    assert len(decide(command(*lines[:-1]), ADMIN, people=PEOPLE).events) == 1 + 2 * GRANTS_MAX
-    with pytest.raises(Refusal, match="at most 1,000 grants"):
-        decide(command(*lines), ADMIN, people=PEOPLE)
+    """The lines of a file count together, on top of what is held."""
+    nodes = [NodePath((*CHECKOUT.parent.parts, f"P{n}")) for n in range(GRANTS_MAX + 1)]
+    held = [granted(ANN, Grant(Persona.PRODUCT_OWNER, node)) for node in nodes[:-3]]
+    given = [*registered(ANN), *(event for events in held for event in events)]
+    lines = [(ANN, Persona.PRODUCT_OWNER, node) for node in nodes[-3:]]
+    assert len(decide(command(*lines[:2]), ADMIN, given, people=PEOPLE).events) == 4
+    with pytest.raises(Refusal, match=r"Row 4: .* at most 1,000 grants"):
+        decide(command(*lines), ADMIN, given, people=PEOPLE)
 
 
 def test_a_cloud_engineer_adds_people_but_grants_them_nothing() -> None:
@@ -107,3 +109,8 @@ def test_nobody_without_the_right_learns_who_is_in_the_directory() -> None:
         decide(command(OWNS_CHECKOUT), OWNER)
     with pytest.raises(NotFound):
         decide(command(OWNS_CHECKOUT), ADMIN)
+
+
+def test_everybody_whom_the_file_names_is_looked_up_once() -> None:
+    named = command(OWNS_CHECKOUT, (BO, None, NodePath.ROOT), (ANN, Persona.PRODUCT_OWNER, SEARCH))
+    assert named.people() == (str(ANN), str(BO))

@@ -26,13 +26,15 @@ from temporalio.client import Client, WithStartWorkflowOperation
 from temporalio.common import WorkflowIDConflictPolicy
 
 from domain.decision import SYSTEM, Accepted, Channel, Organization, Persona
-from domain.people_commands import GrantPersona, RegisterPerson
+from domain.people_commands import GrantPersona, RegisterPerson, WithdrawGrant
 from domain.process import (
     TASK_QUEUE,
     BudgetFile,
     BudgetLoadResult,
     CostSource,
     CostWatchResult,
+    PeopleFile,
+    PeopleImportResult,
     RegisterPersonRequest,
     ScheduleRound,
     SyncRequest,
@@ -48,7 +50,7 @@ from file_store import FileStore
 from ledger.ledger import Ledger
 from rights.cedar import CedarRights
 from tests.support.workers import own_namespace, start_worker, stop_worker, worker_environment
-from tests.workflows.stage import MONTHS, OWNER, PRODUCT, YEAR, company
+from tests.workflows.stage import LEAD, MONTHS, OTHER_LEAD, OWNER, PRODUCT, YEAR, company
 
 DIES_WITHIN_S = 60.0
 DONE_WITHIN = timedelta(seconds=120)
@@ -165,6 +167,70 @@ async def cost(case: Case) -> Counter[str]:
     return Counter({"cost.PeriodImported": 1})
 
 
+async def escalation(case: Case) -> Counter[str]:
+    """Nobody but the submitter owns the portfolio by now, so the level above is asked at once."""
+    withdrawn = 0
+    with Ledger(case.database_url, case.organization, pool_size=1, rights=CedarRights()) as ledger:
+        for lead in (LEAD, OTHER_LEAD):
+            command = WithdrawGrant(
+                command_id=uuid4(),
+                actor=SYSTEM,
+                channel=Channel.SETUP,
+                person=lead,
+                persona=Persona.PORTFOLIO_OWNER,
+                node=PRODUCT.portfolio,
+            )
+            withdrawn += isinstance(ledger.record(command), Accepted)
+    await case.submit()
+    handle = case.client.get_workflow_handle(schedule_process_id(YEAR, PRODUCT))
+    async with asyncio.timeout(DONE_WITHIN.total_seconds()):
+        while not (await handle.query("view"))["escalated"]:  # noqa: ASYNC110 - it happens in another process
+            await asyncio.sleep(0.2)
+    return Counter(
+        {
+            "schedule.Submitted": 1,
+            "waiting.Escalated": 1,
+            "person.GrantWithdrawn": withdrawn,
+            "holders.Removed": withdrawn,
+        }
+    )
+
+
+async def people(case: Case) -> Counter[str]:
+    data = b"email,name,persona,node\n" + b"".join(
+        f"new{n}@example.com,New {n},product_owner,{PRODUCT.portfolio}/Product {n}\n".encode() for n in range(20)
+    )
+    request = PeopleFile(
+        command_id=COMMAND_ID,
+        actor=ADMIN,
+        content_hash=FileStore(str(case.directory / "files")).put(data),
+        file_name="people.csv",
+    )
+    result = await case.run(WorkflowName.PEOPLE_IMPORT, request, PeopleImportResult)
+    assert (result.status, result.grants) == ("imported", 20), result.message
+    return Counter({"person.Registered": 20, "person.Granted": 20, "holders.Appointed": 20})
+
+
+async def change(case: Case) -> Counter[str]:
+    """A load that sends a waiting schedule back and tells its process."""
+    await case.submit()
+    header = "Business Unit,Department,Portfolio,Product,Annual"
+    data = f"{header}\n{','.join(PRODUCT.parts)},600.00\n".encode()
+    request = BudgetFile(
+        command_id=uuid4(),
+        actor=ADMIN,
+        content_hash=FileStore(str(case.directory / "files")).put(data),
+        file_name="Example_2026_false_2026-07-01_false_Budget_v2.csv",
+    )
+    result = await case.run(WorkflowName.BUDGET_LOAD, request, BudgetLoadResult)
+    assert (result.status, result.schedules_returned) == ("loaded", 1), result.message
+    ended = await case.client.get_workflow_handle(schedule_process_id(YEAR, PRODUCT)).result()
+    assert ended["state"] == "DRAFT"
+    return Counter(
+        {"schedule.Submitted": 1, "budget.Loaded": 1, "budget_line.AnnualApproved": 1, "schedule.Returned": 1}
+    )
+
+
 ACCOUNTS = 4
 PAYER = "999999999999"
 REPORT_COLUMNS = (
@@ -208,6 +274,11 @@ CASES: dict[str, Scenario] = {
     "ledger.read_schedule:end": submission,
     "ledger.record_refusal:before-append": refusal,
     "ledger.record_refusal:after-append": refusal,
+    "schedule.step_waiting:before-append": escalation,
+    "schedule.step_waiting:after-append": escalation,
+    "schedule.inform_rounds:end": change,
+    "people.import:before-append": people,
+    "people.import:after-append": people,
     "people.register:before-append": registration,
     "people.register:after-append": registration,
     "budget.load:before-append": budget,

@@ -11,6 +11,8 @@ import pytest
 
 from domain.actor import Action, Persona, PersonId
 from domain.decision import (
+    SYSTEM,
+    SYSTEM_ID,
     Channel,
     Command,
     CommandRefused,
@@ -171,6 +173,34 @@ def test_a_refusal_keeps_the_policies_that_forbade_it(ledger: Ledger, monkeypatc
     ledger.record(command)
     (event,) = ledger.read(refusal_stream(command.command_id))
     assert (event.policies, event.policy_version) == (("own-submission",), CedarRights().version)
+
+
+def test_a_refusal_that_no_policy_allows_keeps_their_version(ledger: Ledger) -> None:
+    command = spread(BEN)
+    ledger.record(command)
+    (event,) = ledger.read(refusal_stream(command.command_id))
+    assert (event.policies, event.policy_version) == ((), CedarRights().version)
+
+
+def test_the_refusal_of_what_is_no_command_yet_keeps_the_policies_too(ledger: Ledger) -> None:
+    refusal = ledger.may(BEN, Channel.UPDATE, require_user_manager)
+    assert refusal is not None
+    command = spread(BEN)
+    ledger.record_refusal(command.command_id, command.subject, command.kind, refusal, BEN, Channel.UPDATE)
+    (event,) = ledger.read(refusal_stream(command.command_id))
+    assert event.policy_version == CedarRights().version
+
+
+@pytest.mark.parametrize("who", [SYSTEM, str(SYSTEM_ID)])
+@pytest.mark.parametrize("command", [RegisterPerson, DeactivatePerson, GrantPersona])
+def test_nothing_is_done_about_allot_itself_as_a_person(ledger: Ledger, command: type[Command], who: str) -> None:
+    """Deactivated, it could not remind, escalate or end a year any more; a cloud engineer may deactivate others."""
+    by_setup(ledger, GrantPersona, person=BEN, persona=Persona.FINANCIAL_ADMIN)
+    fields = {"persona": Persona.VENDOR_MANAGER} if command is GrantPersona else {}
+    outcome = ledger.record(command(command_id=uuid4(), actor=BEN, person=who, **fields))
+    assert isinstance(outcome, Refused)
+    assert outcome.code == "SystemActor"
+    assert ledger.read(person_stream(SYSTEM_ID)) == []
 
 
 @pytest.mark.parametrize("remembered", [True, False])

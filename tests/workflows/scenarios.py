@@ -6,6 +6,7 @@ import asyncio
 import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from temporalio.exceptions import ApplicationError
 from activities.budget_files import BudgetFiles
 from activities.contracts import ActivityName, ChannelReport
 from activities.people_files import PeopleFiles
+from activities.schedule_waiting import ScheduleWaiting
 from domain.decision import Organization, Persona
-from domain.people_commands import GrantPersona
+from domain.people_commands import DeactivatePerson, GrantPersona
 from domain.process import (
     COST_QUEUE,
     NOTIFICATIONS_QUEUE,
@@ -44,12 +46,24 @@ from domain.process import (
 from file_store import FileStore
 from tests.workflows import round_scenarios as rounds
 from tests.workflows.reports import JUNE, Reports
-from tests.workflows.stage import LEAD, OTHER_LEAD, OWNER, STRANGER, SetClock, Stage, at_work, make_admin
+from tests.workflows.stage import (
+    LEAD,
+    OTHER_LEAD,
+    OWNER,
+    STRANGER,
+    YEAR,
+    SetClock,
+    Stage,
+    at_work,
+    make_admin,
+)
+from views.projector import Projector
 
 type Scenario = Callable[[Stage], Awaitable[str | tuple[str, str]]]
 """Plays on a stage and gives the id of the process whose history is kept, or of one of its runs."""
 
 BUDGET_FILE = "Example_2027_true_2027-01-01_false_Budget_v1.csv"
+CHANGE_FILE = f"Example_{YEAR}_false_{YEAR}-06-01_false_Budget_v2.csv"
 BUDGET = b"Business Unit,Department,Portfolio,Product,Annual\nRetail,Digital,Web,Checkout,1200.00\n"
 PASSES_EVENTS = 30
 """Events after which the process of a channel has sent something."""
@@ -128,6 +142,45 @@ async def budget_load(stage: Stage) -> str:
     return process_id
 
 
+async def budget_load_informs(stage: Stage) -> str:
+    """A change that makes a schedule go back to its owner, whose process is told."""
+    make_admin(stage, OWNER)
+    stage = replace(stage, apart="")  # the activity knows processes by their real ids only
+    await stage.submit()
+    with tempfile.TemporaryDirectory() as folder:
+        store = FileStore(str(Path(folder)))
+        content = BUDGET.replace(b"1200.00", b"600.00")
+        file = BudgetFile(command_id=uuid4(), actor=OWNER, content_hash=store.put(content), file_name=CHANGE_FILE)
+        process_id = budget_load_process_id(file.content_hash)
+        tell = ScheduleWaiting(stage.ledger, Organization(), stage.client).inform_rounds
+        async with at_work(stage.client, [BudgetFiles(stage.ledger, store, Organization()).load, tell]) as queue:
+            result = await play(stage, WorkflowName.BUDGET_LOAD, file, process_id, queue)
+    assert result["informed"] == 1, result
+    await stage.handle.result()
+    return process_id
+
+
+async def last_owner_leaves(stage: Stage) -> str:
+    """And the round that waits for a decision is told."""
+    make_admin(stage, STRANGER)
+    stage = replace(stage, apart="")
+    await stage.submit()
+    for person in (LEAD, OTHER_LEAD):
+        command = DeactivatePerson(command_id=uuid4(), actor=STRANGER, person=person)
+        process_id = direct_decision_process_id(command.command_id)
+        playing = asyncio.create_task(
+            play(stage, WorkflowName.DIRECT_DECISION, DirectCommand(command=command), process_id)
+        )
+        while not playing.done():  # the views are asked which products there are
+            await asyncio.to_thread(Projector(stage.ledger, stage.database_url, Organization()).catch_up)
+            await asyncio.sleep(0.05)
+        await playing
+    await stage.until(lambda view: view.escalated)
+    await stage.approve(actor=STRANGER)
+    await stage.handle.result()
+    return process_id
+
+
 async def people_import(stage: Stage) -> str:
     make_admin(stage, OWNER)
     with tempfile.TemporaryDirectory() as folder:
@@ -189,6 +242,8 @@ SCENARIOS: dict[str, Scenario] = {
     "cost-watch": cost_watch,
     "cost-import": cost_import,
     "people-import": people_import,
+    "budget-load-informs": budget_load_informs,
+    "last-owner-leaves": last_owner_leaves,
     "notifications": notifications,
     "approved-in-time": rounds.approved_in_time,
     "revised": rounds.revised,

@@ -18,6 +18,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
+from activities.holder_rounds import HolderRounds
 from activities.ledger_commands import LedgerCommands
 from activities.schedule_waiting import ScheduleWaiting
 from domain.budget import BudgetRow
@@ -142,6 +143,8 @@ class Stage:
     round: int = FIRST_ROUND
     clock: Callable[[], datetime] | None = None
     """Of the ledger."""
+    database_url: str = ""
+    """Of the ledger and the views."""
     # The server is shared by all tests, the ledger is not: a number keeps the processes of several tests apart.
     apart: str = field(default_factory=lambda: f"test-{next(_numbers)}-{uuid4().hex[:6]}/")
 
@@ -306,8 +309,9 @@ async def at_work(
 
 
 def ledger_activities(
-    client: Client, ledger: Ledger, organization: Organization = ORGANIZATION
+    client: Client, ledger: Ledger, organization: Organization = ORGANIZATION, database_url: str = ""
 ) -> tuple[Callable[..., Any], ...]:
+    """With the database of the views where they are asked."""
     commands, waiting = LedgerCommands(ledger, organization), ScheduleWaiting(ledger, organization, client)
     return (
         commands.record,
@@ -316,6 +320,7 @@ def ledger_activities(
         commands.register_person,
         waiting.step,
         waiting.inform_rounds,
+        HolderRounds(ledger, client, database_url).inform,
     )
 
 
@@ -333,8 +338,8 @@ async def on_stage(
 ) -> AsyncIterator[Stage]:
     """A company at work."""
     with company(database_url, accept_claimed_actors, organization=organization, clock=clock, years=(year,)) as ledger:
-        async with at_work(client, ledger_activities(client, ledger, organization), **options) as queue:
-            stage = Stage(client, ledger, queue, year=year, clock=clock)
+        async with at_work(client, ledger_activities(client, ledger, organization, database_url), **options) as queue:
+            stage = Stage(client, ledger, queue, year=year, clock=clock, database_url=database_url)
             yield stage if apart is None else replace(stage, apart=apart)
 
 

@@ -10,6 +10,7 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
+from activities import schedule_waiting
 from activities.contracts import InformRequest
 from activities.schedule_waiting import ScheduleWaiting
 from domain.decision import Accepted
@@ -164,6 +165,28 @@ async def test_a_load_that_no_longer_fits_returns_it_and_its_process_learns_of_i
     assert returned.facts() == ["schedule.Submitted", "schedule.Returned"]
     assert await is_running(untouched)
     await untouched.withdraw()
+
+
+async def test_a_round_is_told_however_much_of_others_stands_between_in_the_log(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two loads at the same time take turns in the log, and one of them may be held up for thousands of places."""
+    monkeypatch.setattr(schedule_waiting, "EVENTS_AT_ONCE", 2)
+    product = NodePath((*PRODUCT.parts[:3], f"Checkout {uuid4().hex[:8]}"))
+    here = replace(stage, product=product, apart="")
+    own(stage, product)
+    stage.ledger.record(budget_of(products=(product,), month=2))
+    await here.submit()
+    load = budget_of(products=(product,), annual="1100.00", month=6)
+    stage.ledger.record(load)
+    stage.ledger.record(budget_of(2030))
+    last = stage.ledger.record(budget_of(2031)).position  # as if the load's own last event stood there
+    waiting = ScheduleWaiting(stage.ledger, ORGANIZATION, stage.client)
+    request = InformRequest(fiscal_year=stage.year, command_id=load.command_id, position=last)
+    result = await ActivityEnvironment(client=stage.client).run(waiting.inform_rounds, request)
+
+    assert result.informed == 1
+    assert (await here.handle.result()).state is State.DRAFT
 
 
 async def test_open_rounds_that_still_fit_show_the_new_annual_budget(stage: Stage) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from activities.schedule_waiting import command_of
 from domain.process import ScheduleRound, ScheduleView
 from domain.schedule import State
 from tests.workflows.stage import PRODUCT, YEAR
@@ -49,6 +50,28 @@ def test_what_came_to_nothing_waits_and_is_another_attempt() -> None:
     assert due
     assert (due.at, due.number) == (LATER, 2)
     assert due.request(ScheduleRound(fiscal_year=YEAR, product=PRODUCT, round=2)).count == 2
+
+
+def test_a_reminder_that_came_to_nothing_is_tried_under_another_id() -> None:
+    waits = view(remind_at=NOON)
+    addressee = ScheduleRound(fiscal_year=YEAR, product=PRODUCT, round=2)
+    first, second = next_due(waits, 0, None), next_due(waits, 1, LATER)
+
+    assert first
+    assert second
+    assert (first.number, second.number) == (4, 4)
+    ids = {command_of(due.request(addressee)).command_id for due in (first, second)}
+    assert len(ids) == 2
+
+
+@pytest.mark.parametrize(
+    ("times", "step"), [({"escalate_at": LATER}, "escalate"), ({"year_ends_at": LATER}, "end_year")]
+)
+def test_a_reminder_that_cannot_be_recorded_keeps_nothing_else_back(times: dict[str, Any], step: str) -> None:
+    due = next_due(view(remind_at=NOON, **times), 5, LATER)
+
+    assert due
+    assert (due.at, due.step) == (LATER, step)
 
 
 def test_pauses_double_up_to_a_limit() -> None:

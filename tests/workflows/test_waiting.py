@@ -9,6 +9,8 @@ import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
+from activities.contracts import WaitingStep
+from activities.schedule_waiting import command_of
 from domain.business_days import BusinessCalendar
 from domain.decision import SYSTEM, Channel, Persona
 from domain.people_commands import WithdrawGrant
@@ -66,6 +68,26 @@ async def test_whoever_has_to_act_is_reminded_and_then_the_level_above_is_asked(
         assert result.state is State.APPROVED
         (escalated,) = (fact for fact in stage.waits() if isinstance(fact, Escalated))
         assert (escalated.reason, escalated.persona) == (Overdue.WAITED_TOO_LONG, Persona.PORTFOLIO_OWNER)
+
+
+async def test_nobody_keeps_a_reminder_back_by_using_its_command_id(
+    time_skipping_env: WorkflowEnvironment, database_url: str
+) -> None:
+    """These ids follow from what is known to everybody."""
+    async with simulated(time_skipping_env, database_url) as simulation:
+        stage, monday = simulation.stage, await next_monday(simulation)
+        await stage.submit()
+        for step in ("remind", "escalate"):
+            count = 1 if step == "remind" else 0
+            used = WaitingStep(fiscal_year=stage.year, product=PRODUCT, step=step, turn=1, count=count)  # type: ignore[arg-type]
+            with pytest.raises(ApplicationError):
+                await stage.approve(actor=STRANGER, command_id=command_of(used).command_id)
+        await simulation.pass_until(monday + timedelta(days=7, hours=1))
+        view = await stage.view()
+
+        assert (view.reminders, view.escalated) == (2, True)
+        assert days_of(simulation, monday, Reminded) == [2, 4]
+        assert days_of(simulation, monday, Escalated) == [7]
 
 
 async def test_before_the_escalation_nobody_may_stand_in(
