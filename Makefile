@@ -28,7 +28,7 @@ test: env-test lint ## Check style, types and sizes, then run the tests
 	@$(PYTEST) -m "not slow" $(PYTEST_ARGS)
 
 test-slow: env-test ## Run the tests that take more than ten seconds each
-	@$(PYTEST) -m slow $(PYTEST_ARGS)
+	@$(PYTEST) --dist worksteal -m slow $(PYTEST_ARGS)
 
 # Sets MUTANTS='domain.schedule*' to try those of some modules alone.
 MUTANTS ?=

@@ -50,7 +50,9 @@ def show_person(email: options.EmailArgument, as_json: options.Json = False) -> 
     }
 
     def people() -> list[ConsoleRenderable | str]:
-        parts: list[ConsoleRenderable | str] = [f"{person.name or person.email}, {person.email}: {state(person)}"]
+        parts: list[ConsoleRenderable | str] = [
+            f"{', '.join(filter(None, (person.name, person.email)))}: {state(person)}"
+        ]
         parts += [f"  {grant}" for grant in grants(person)] or ["  no grants"]
         if delegations:
             parts += ["", _delegations(person, delegations, today)]

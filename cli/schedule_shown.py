@@ -38,7 +38,7 @@ class Picture(NamedTuple):
     @property
     def due_at(self) -> datetime | None:
         """When it goes to the level above, if nobody acts."""
-        if self.schedule.state not in LIVING or self.schedule.escalated:
+        if self.schedule.state not in LIVING or self.schedule.escalated or awaited(self.schedule) is None:
             return None
         return self.business.after(self.schedule.since, self.business.escalation_days)
 
@@ -152,7 +152,9 @@ def _quoted(said: str) -> str:
 
 
 def awaited(schedule: ScheduleDetail) -> Persona | None:
-    """Whose turn it is."""
+    """Whose turn it is; nobody's where nothing was approved of a product that is not in the budget any more."""
+    if schedule.withdrawn and not schedule.approved:
+        return None
     over = Persona.PRODUCT_OWNER if schedule.over_budget and schedule.state is State.APPROVED else None
     return TURN_OF.get(schedule.state, over)
 

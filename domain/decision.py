@@ -188,8 +188,8 @@ class Context:
     """Those who have delegated their decisions to the actor today."""
 
     def person(self, reference: str) -> PersonId:
-        """Raises NotFound for somebody who is not in the directory of people, and Refusal for Allot itself: whoever could
-        deactivate it would stop all that it does on its own."""
+        """Raises NotFound for somebody who is not in the directory of people, and Refusal for Allot itself: if it could
+        be deactivated, all that it does on its own would stop."""
         if (person_id := self.people.get(reference)) == SYSTEM_ID:
             raise Refusal("Allot itself is no person: name somebody by their address.", code="SystemActor")
         if person_id is None:

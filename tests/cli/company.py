@@ -59,29 +59,36 @@ class Company:
         self.load(year, annual)
 
     def load(self, year: int, annual: str) -> None:
-        self._load(year, annual, Month(year, 1), is_new=True)
+        self._load(year, annual, is_new=True, effective_on=Month(year, 1).first_day)
 
-    def change(self, annual: str, year: int = YEAR) -> None:
+    def change(self, annual: str) -> None:
         """Another annual budget of the product, from December on."""
-        self._load(year, annual, Month(year, 12), is_new=False)
+        self._load(YEAR, annual, effective_on=Month(YEAR, 12).first_day)
 
-    def _load(self, year: int, annual: str, start: Month, *, is_new: bool) -> None:
-        self.record(
-            LoadBudget(
-                command_id=uuid4(),
-                actor=address("Fin"),
-                fiscal_year=year,
-                content_hash=f"{year * 10 + is_new:064d}",
-                customer="Acme",
-                option="Budget",
-                file_version="v1" if is_new else "v2",
-                is_new=is_new,
-                is_override=False,
-                effective_on=start.first_day,
-                labels=LABELS,
-                rows=(BudgetRow(product=CHECKOUT, annual=Decimal(annual)),),
-            )
+    def withdraw_all(self) -> None:
+        """Another product takes the place of the only one."""
+        other = NodePath((*CHECKOUT.portfolio.parts, "Search"))
+        first_day = Month(YEAR, 1).first_day
+        self._load(YEAR, "10.00", other, is_override=True, effective_on=first_day, known=(CHECKOUT,))
+
+    def _load(self, year: int, annual: str, product: NodePath = CHECKOUT, is_new: bool = False, **how: Any) -> None:
+        command = LoadBudget.model_validate(
+            {
+                "command_id": uuid4(),
+                "actor": address("Fin"),
+                "fiscal_year": year,
+                "content_hash": f"{year * 10 + is_new:064d}",
+                "customer": "Acme",
+                "option": "Budget",
+                "file_version": "v1",
+                "is_new": is_new,
+                "is_override": False,
+                "labels": LABELS,
+                "rows": (BudgetRow(product=product, annual=Decimal(annual)),),
+                **how,
+            }
         )
+        self.record(command)
 
     def record(self, command: Command) -> Accepted:
         outcome = self.ledger.record(command)

@@ -110,6 +110,8 @@ def test_what_cannot_be_done_is_refused_with_what_to_do_instead(
     tomorrow = datetime.now(UTC).date() + timedelta(days=1)
     admin = ("person", "delegate", "--to", address("Bea"), "--until", str(tomorrow), "--as", address("Fin"))
     refused(4, arguments=admin)
+    two = ("person", "grant", address("Bea"), "vendor_manager", "product_owner:Retail", "--as", address("Fin"))
+    refused(3, "Granted: vendor_manager", "WrongLevel", arguments=two)
     refused(3, "MonthOpen", arguments=("month", "close", f"{THIS_YEAR}-12", "--as", address("Fin")))
     refused(4, "OwnGrant", arguments=("person", "deactivate", address("Fin"), "--as", address("Fin")))
     company.record(DeactivatePerson(command_id=uuid4(), actor=address("Fin"), person=address("Ann")))

@@ -162,6 +162,17 @@ def test_what_came_back_by_itself_is_nobody_s_decision(allot: Allot, company: Co
     shown = allot("schedule", "show", str(CHECKOUT), "--year", str(YEAR)).out
     assert "It came back: “" in shown
     assert "Pat" not in shown
+    assert "It is the turn of the product owner" in shown
+
+
+def test_nobody_s_turn_it_is_where_the_product_is_not_in_the_budget_any_more(allot: Allot, company: Company) -> None:
+    company.say(SubmitSchedule, "Ann", amounts=amounts())
+    company.withdraw_all()
+    company.show()
+    shown = allot("schedule", "show", str(CHECKOUT), "--year", str(YEAR)).out
+    assert "Withdrawn from the budget" in shown
+    assert "turn of" not in shown
+    assert tasks_of(allot, "Ann") == []
 
 
 def test_whoever_decides_is_told_how_to_refuse(allot: Allot, company: Company) -> None:

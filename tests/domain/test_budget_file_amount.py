@@ -133,3 +133,15 @@ def test_whatever_is_understood_is_what_its_digits_say(text: str) -> None:
         decimals = len(text.rpartition(".")[2].rstrip("USD $")) if "." in text else 0
         assert decimals <= 2
         assert amount == Decimal(int(digits)).scaleb(-decimals)
+
+
+@pytest.mark.parametrize("text", ["(7)", "( 7 )", "-7", "- 7", "−7", "7-", "7 -", "$(7)", "-$7", "(USD 7)"])
+def test_what_is_below_zero_is_told_so_however_it_is_written(text: str) -> None:
+    assert read_amount(text, "USD") == Fault("is below zero", "a budget is zero or more")
+
+
+@pytest.mark.parametrize("text", ["-", "()", "-\t7", "7\t-", "-X7", "7X-", "(X7)", "(\t7)"])
+def test_what_only_stands_like_an_amount_is_none(text: str) -> None:
+    fault = read_amount(text, "USD")
+    assert isinstance(fault, Fault)
+    assert fault.problem == "is not an amount"

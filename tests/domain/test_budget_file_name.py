@@ -164,3 +164,11 @@ def test_each_flag_is_named_where_it_is_wrong() -> None:
         check_terms(terms().model_copy(update={"option": ""}), JANUARY)
     with pytest.raises(BadInput, match="like that: version is '1'; write v and a number"):
         check_terms(terms().model_copy(update={"file_version": "1"}), JANUARY)
+
+
+def test_the_first_and_the_last_year_of_all_calendars_are_years() -> None:
+    for year in (2001, 2198):
+        assert parse_name(f"Acme_{year}_true_{year}-01-01_false_Budget_v1.csv").fiscal_year == year
+    for year in (2000, 2199):
+        with pytest.raises(BadInput, match=f"year is '{year}'; write a year from 2001 to 2198"):
+            parse_name(f"Acme_{year}_true_{year}-01-01_false_Budget_v1.csv")

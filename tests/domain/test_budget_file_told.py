@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from domain.budget_file import ParsedBudget, parse_budget
-from domain.budget_file_problem import VALUE_CHARS_MAX, InvalidBudget
+from domain.budget_file import ParsedBudget, parse_budget, parse_records
+from domain.budget_file_csv import RECORD_CHARS_MAX, Record
+from domain.budget_file_problem import VALUE_CHARS_MAX, Fault, InvalidBudget
 from domain.calendar import FiscalCalendar
 from domain.decision import Organization
 from domain.process import LoadTerms
@@ -68,3 +69,47 @@ def test_a_value_is_shown_whole_as_long_as_it_fits() -> None:
         parsed = read(f"{LEVELS},Annual\n{CHECKOUT},{'x' * length}\n")
         assert isinstance(parsed, InvalidBudget)
         assert parsed.problems[0].value == shown
+
+
+def test_only_blanks_are_no_amount() -> None:
+    blank, wrong = ",".join(["  "] * 12), {"X": "is not an amount", "\t": "is not an amount"}
+    parsed = read(f"{LEVELS},Annual,{MONTH_NAMES}\n{CHECKOUT},5,{blank}\n")
+    assert isinstance(parsed, ParsedBudget)
+    assert (parsed.rows[0].proposal, parsed.rows[0].owner, parsed.rows[0].code) == ({}, "", "")
+    for cell, problem in wrong.items():
+        parsed = read(f"{LEVELS},Annual,{MONTH_NAMES}\n{CHECKOUT},5,{','.join([cell] * 12)}\n")
+        assert isinstance(parsed, InvalidBudget)
+        assert [found.problem for found in parsed.problems] == [problem] * 12
+        parsed = read(f"{LEVELS},Annual,{MONTH_NAMES}\n{CHECKOUT},{cell},{','.join('1' * 12)}\n")
+        assert isinstance(parsed, InvalidBudget)
+        assert [(found.column, found.problem) for found in parsed.problems] == [("Annual", problem)]
+
+
+def test_a_record_over_many_lines_is_as_short_as_one_on_a_single_line() -> None:
+    def told(lines: int) -> list[str]:
+        parsed = read(f'{LEVELS},Annual,Code\n{CHECKOUT},1,"' + "x" * 99 + ("\n" + "x" * 99) * (lines - 1) + '"\n')
+        assert isinstance(parsed, InvalidBudget)
+        return [problem.problem for problem in parsed.problems]
+
+    assert told(RECORD_CHARS_MAX // 100 - 10) == ["is not a product code"]
+    assert told(RECORD_CHARS_MAX // 100 + 10)[0] == "has a quote in column F that is not closed"
+
+
+def test_a_cell_that_holds_no_text_is_told_with_its_column() -> None:
+    """As a workbook may have them: each under its name, and in the header under its letter."""
+    error = Fault("is an error of a formula", "write a number")
+
+    def places(*found: Record) -> list[str]:
+        parsed = parse_records(iter(found), len(found), TERMS, Organization())
+        assert isinstance(parsed, InvalidBudget)
+        return [str(problem) for problem in parsed.problems]
+
+    header = [*LEVELS.split(","), "Owner", "Annual"]
+    row = [*CHECKOUT.split(","), "#N/A", "#REF!"]
+    assert places(Record(1, header), Record(2, row, wrong=((4, error), (5, error)))) == [
+        "Row 2, Owner: '#N/A' is an error of a formula: write a number.",
+        "Row 2, Annual: '#REF!' is an error of a formula: write a number.",
+    ]
+    assert places(Record(1, [*header[:5], "#N/A"], wrong=((5, error),)), Record(2, row)) == [
+        "Row 1, column F: '#N/A' is an error of a formula: write a number.",
+    ]

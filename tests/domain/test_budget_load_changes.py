@@ -45,7 +45,7 @@ from tests.domain.specs import ADMIN, CHECKOUT, NOW, ORGANIZATION, RIGHTS, SEARC
 
 OTHER = ("Unit", "Portfolio", "Department", "Product")
 PEOPLE = {"ann@example.com": person("ann"), "bo@example.com": person("bo")}
-FULL = {"estimated": Decimal("7.00"), "code": "P1", "owner": "ann@example.com", "proposal": amounts()}
+FULL: dict[str, Any] = {"estimated": Decimal("7.00"), "code": "P1", "owner": "ann@example.com", "proposal": amounts()}
 EVERY_COLUMN = ("Estimated", "Code", "Owner", "months")
 
 
@@ -127,7 +127,12 @@ def test_a_change_leaves_alone_what_its_file_has_no_column_for() -> None:
 )
 def test_each_column_is_left_alone_for_itself(column: str, field: str, kept: object) -> None:
     facts = full_year()
-    new = {"estimated": Decimal("8.00"), "code": "P2", "owner": "bo@example.com", "proposal": amounts("99.00")}
+    new: dict[str, Any] = {
+        "estimated": Decimal("8.00"),
+        "code": "P2",
+        "owner": "bo@example.com",
+        "proposal": amounts("99.00"),
+    }
     told: dict[str, Any] = {**new, field: row().model_dump()[field]}
     line = checkout([*facts, *decide(change(row(**told), absent=(column,)), ADMIN, facts, people=PEOPLE).events])
     assert vars_of(line) == {**new, "owner": person("bo"), field: kept}

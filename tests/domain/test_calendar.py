@@ -79,3 +79,9 @@ def test_the_first_and_last_fiscal_years_have_twelve_whole_months(first_month: i
 
 def test_the_very_last_month_has_a_last_day() -> None:
     assert Month(2199, 12).last_day == date(2199, 12, 31)
+
+
+@pytest.mark.parametrize("first_month", [0, 13, -1])
+def test_a_fiscal_year_begins_with_a_month(first_month: int) -> None:
+    with pytest.raises(ValueError, match=r"^the first month of a fiscal year is 1 to 12$"):
+        FiscalCalendar(first_month)

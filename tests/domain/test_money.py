@@ -67,7 +67,7 @@ def test_what_is_finer_than_a_cent_goes_to_the_heaviest_share() -> None:
 
 @pytest.mark.parametrize("weights", [[], [Decimal(0)], [Decimal(-1), Decimal(2)]])
 def test_weights_that_split_nothing_are_refused(weights: list[Decimal]) -> None:
-    with pytest.raises(ValueError, match="a split needs weights of zero or more, and one above zero"):
+    with pytest.raises(ValueError, match=r"^a split needs weights of zero or more, and one above zero$"):
         split(Decimal(1), weights, 2)
 
 
@@ -143,3 +143,21 @@ def test_money_is_split_in_its_currencys_minor_units() -> None:
     thirds = [Decimal(1)] * 3
     assert Money(Decimal(1), "USD").split(thirds) == tuple(Money(Decimal(n), "USD") for n in ("0.34", "0.33", "0.33"))
     assert Money(Decimal(4), "JPY").split(thirds) == tuple(Money(Decimal(n), "JPY") for n in (2, 1, 1))
+
+
+def test_the_heaviest_share_is_the_first_of_those_that_weigh_most_wherever_it_stands() -> None:
+    for weights, wanted in (((60, 40), (6, 4)), ((20, 60, 20), (2, 6, 2)), ((40, 40, 20), (4, 4, 2))):
+        shares = split(Decimal("10.000000007"), [Decimal(weight) for weight in weights], 2)
+        heaviest = weights.index(max(weights))
+        fine = [Decimal("0.000000007") if n == heaviest else Decimal(0) for n in range(len(weights))]
+        assert shares == tuple(Decimal(share) + rest for share, rest in zip(wanted, fine, strict=True))
+
+
+def test_the_longest_amounts_are_split_to_the_last_digit() -> None:
+    """They have more digits than a decimal context keeps unless it is told to."""
+    amount, third = Decimal("123456789012345678901234567890123456.78"), Decimal(1).scaleb(-37) * 3
+    shares = split(amount, [third] * 3, 2)
+    assert total(shares) == amount
+    assert shares == (Decimal("41152263004115226300411522630041152.26"),) * 3
+    weights = [Decimal("12345678901234567890123456789.000000001"), Decimal("12345678901234567890123456789.000000002")]
+    assert split(Decimal("0.01"), weights, 2) == (Decimal("0.00"), Decimal("0.01"))

@@ -12,6 +12,7 @@ import pytest
 from temporalio.client import Client
 
 from domain.process import notifications_process_id
+from notifications.outbox import Outbox
 from tests.cli.conftest import Allot, allot
 from tests.notifications.company import LEAD, Company
 from tests.notifications.sinks import HttpCatcher, MailSink
@@ -108,6 +109,19 @@ def test_a_test_that_nobody_sends_stays_and_says_so(
     assert "NotSent" in answer.err
     assert "stays in the outbox" in answer.err
     assert company.statuses("room") == ["pending"]
+
+
+def test_a_test_to_nobody_says_how_to_name_somebody(
+    monkeypatch: pytest.MonkeyPatch, allot: Allot, company: Company
+) -> None:
+    monkeypatch.setenv("ALLOT_DATABASE_URL", company.database_url)
+    company.outbox.begin("mail", 0)
+    for told, said in (
+        ("skipped", "It is nobody. Name one: --to EMAIL."),
+        ("pending", "It is nobody. It will be tried"),
+    ):
+        monkeypatch.setattr(Outbox, "outcome", lambda *_, told=told: (told, 1, "It is nobody."))
+        assert said in allot("notify", "test", "mail").err
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -165,6 +165,7 @@ async def last_owner_leaves(stage: Stage) -> str:
     make_admin(stage, STRANGER)
     stage = replace(stage, apart="")
     await stage.submit()
+    process_id = ""
     for person in (LEAD, OTHER_LEAD):
         command = DeactivatePerson(command_id=uuid4(), actor=STRANGER, person=person)
         process_id = direct_decision_process_id(command.command_id)

@@ -79,7 +79,7 @@ async def test_nobody_keeps_a_reminder_back_by_using_its_command_id(
         await stage.submit()
         for step in ("remind", "escalate"):
             count = 1 if step == "remind" else 0
-            used = WaitingStep(fiscal_year=stage.year, product=PRODUCT, step=step, turn=1, count=count)  # type: ignore[arg-type]
+            used = WaitingStep(fiscal_year=stage.year, product=PRODUCT, step=step, turn=1, count=count)
             with pytest.raises(ApplicationError):
                 await stage.approve(actor=STRANGER, command_id=command_of(used).command_id)
         await simulation.pass_until(monday + timedelta(days=7, hours=1))
