@@ -9,6 +9,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 from rich.console import ConsoleRenderable
+from rich.text import Text
 
 from cli import options
 from cli.decisions import known_person
@@ -106,18 +107,34 @@ def _shown(
     now: datetime,
     doer: Doer,
 ) -> Iterable[ConsoleRenderable | str]:
-    rows = [_row(n, task, details.get(n, task.detail), business, now) for n, task in enumerate(found, start=1)]
-    yield table(title, COLUMNS, rows)
     if doer is ANYBODY:
+        rows = [_row(n, task, details.get(n, task.detail), business, now) for n, task in enumerate(found, start=1)]
+        yield table(title, COLUMNS, rows)
         return
-    yield ""
-    yield "To do them, or see more with `allot schedule show`:"
+    yield title
     if any(TaskKind(task.kind) in REFUSABLE and _may_act(task) for task in found):
-        yield "     (to refuse: `reject` in place of `approve`, `deny` in place of `grant`, and --reason WHY)"
+        yield "To refuse, write `reject` in place of `approve`, `deny` in place of `grant`, and add --reason WHY."
     for number, task in enumerate(found[:COMMANDS_SHOWN_MAX], start=1):
-        yield f"{number:>3}  {command_for(task, doer)}"
+        yield ""
+        yield from _entry(number, task, details.get(number, task.detail), business, now, doer)
     if len(found) > COMMANDS_SHOWN_MAX:
-        yield f"     … and {len(found) - COMMANDS_SHOWN_MAX:,} more; --json has all commands."
+        yield f"\n… and {len(found) - COMMANDS_SHOWN_MAX:,} more; --json has all of them."
+
+
+def _entry(
+    number: int, task: TaskDetail, detail: str, business: BusinessCalendar, now: datetime, doer: Doer
+) -> Iterable[ConsoleRenderable | str]:
+    """A few short lines, which fit any window, and the command on a line of its own to copy."""
+    due = task.due_at(business)
+    late = due is not None and due <= now
+    age = task.age_days(business, now)
+    days = "today" if not age else "for 1 business day" if age == 1 else f"for {age:,} business days"
+    until = f"; {'OVERDUE since' if late else 'due'} {business.day_of(due)}" if due else ""
+    headline = f"{number:>3}  {WORDS.get(TaskKind(task.kind), task.kind)}: waits {days}{until}"
+    yield Text(headline, style=OVERDUE if late else "bold")
+    yield f"     {task.subject}{f', {task.fiscal_year}' if task.fiscal_year else ''}"
+    yield f"     Why: {why(task)}. {detail}".rstrip()
+    yield f"     {command_for(task, doer)}"
 
 
 def _row(number: int, task: TaskDetail, detail: str, business: BusinessCalendar, now: datetime) -> Styled:

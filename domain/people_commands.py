@@ -31,6 +31,7 @@ from domain.people import (
     OWNERS,
     Deactivated,
     Delegated,
+    Delegation,
     DelegationEnded,
     Granted,
     GrantWithdrawn,
@@ -256,7 +257,10 @@ def decide_delegate(states: States, command: Delegate, context: Context) -> Deci
         raise Refusal("Delegate to somebody else: you may decide yourself already.", code="SamePerson")
     _require_active(person)
     _require_days(command, context)
-    if sum(delegation.last_day >= context.business_day for delegation in person.delegations) >= DELEGATIONS_MAX:
+    delegation = Delegation(context.actor.person_id, command.first_day, command.last_day)
+    if delegation in person.delegations:
+        return Decision(message="You have delegated these days to this person already; nothing changed.")
+    if sum(known.last_day >= context.business_day for known in person.delegations) >= DELEGATIONS_MAX:
         raise Refusal(f"At most {DELEGATIONS_MAX} delegations to one person are kept.", code="TooManyDelegations")
     fact = Delegated(
         person_id=person_id,

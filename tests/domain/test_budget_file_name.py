@@ -52,7 +52,10 @@ def test_any_customer_comes_back(customer: str, is_new: bool) -> None:
     assert (found.customer, found.is_new) == (customer, is_new)
 
 
-END = "A name reads Customer_2026_true_2026-01-01_false_Budget_v1.csv; the same values can be given as flags instead, such as --year 2026 --new."
+END = (
+    "A name reads Customer_2026_true_2026-01-01_false_Budget_v1.csv; the same values can be given as flags instead, "
+    "such as --year 2026 --new."
+)
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,12 @@ def test_one_takes_back_what_one_has_delegated_and_nothing_else() -> None:
     assert decided(end, ADMIN, given).events == ()
 
 
+def test_the_same_days_delegated_twice_change_nothing() -> None:
+    first = decided(delegate())
+    again = decided(delegate(), given=(REGISTERED, *first.events))
+    assert (again.events, "nothing changed" in again.message) == ((), True)
+
+
 def test_whoever_delegates_twice_is_one_delegator() -> None:
     given = [REGISTERED, delegated(LEAD.person_id, TODAY, TODAY), delegated(LEAD.person_id, TODAY, TODAY + DAY)]
     ann: Person = fold(given, [person_stream(ANN)])[person_stream(ANN)]
