@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -19,13 +19,14 @@ from pydantic_settings import (
 
 from domain.business_days import WAIT_DAYS_MAX, YEAR_GRACE_DAYS_MAX, BusinessCalendar
 from domain.calendar import FiscalCalendar
-from domain.decision import Organization
+from domain.decision import PERSON_REFERENCE_CHARS_MAX, Organization
 from domain.money import Currency
 
 STATE_DIR = Path(".allot")
 EMBEDDED_FILE = "embedded.env"
 """In the state directory: `allot up` and `allot demo` write the addresses of what they started, for other commands."""
 LOCAL_FILE = Path("allot.env")
+S3_SCHEME = "s3://"
 
 
 class Settings(BaseSettings):
@@ -59,6 +60,11 @@ class Settings(BaseSettings):
 
     # What is allowed.
     accept_claimed_actors: bool = False
+
+    # Where approved budgets are dropped, and by whose right they are loaded.
+    budget_drop: str | None = None
+    budget_drop_actor: Annotated[str | None, Field(max_length=PERSON_REFERENCE_CHARS_MAX, validate_default=True)] = None
+    budget_drop_minutes: Annotated[int, Field(ge=1, le=1440)] = 5
 
     # Who is told of events: channels as TOML, or the path of a TOML file. A secret, for it holds passwords and tokens.
     notifications: SecretStr | None = None
@@ -97,6 +103,25 @@ class Settings(BaseSettings):
     def _listed_days(cls, value: object) -> object:
         """Written as `2026-12-25,2026-12-26`."""
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("budget_drop")
+    @classmethod
+    def _place(cls, location: str | None) -> str | None:
+        location = (location or "").strip()
+        if location.startswith(S3_SCHEME) and not location.removeprefix(S3_SCHEME).partition("/")[0]:
+            raise ValueError("it names no bucket: write s3://bucket/prefix")
+        return location or None
+
+    @field_validator("budget_drop_actor")
+    @classmethod
+    def _somebody(cls, actor: str | None, others: ValidationInfo) -> str | None:
+        """Nobody drops files as Allot itself, and no drop is without somebody who answers for it."""
+        actor = (actor or "").strip()
+        if actor and "@" not in actor:
+            raise ValueError("it is the e-mail address of a person")
+        if others.data.get("budget_drop") and not actor:
+            raise ValueError("ALLOT_BUDGET_DROP needs the e-mail address of whoever answers for what is dropped there")
+        return actor or None
 
     def organization(self) -> Organization:
         """What decisions need to know of the company."""

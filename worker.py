@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
@@ -25,6 +25,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
 
+from activities.budget_drop import BudgetDrops
 from activities.budget_files import BudgetFiles
 from activities.cost_reports import CostReports
 from activities.holder_rounds import HolderRounds
@@ -45,6 +46,7 @@ from views.projector import Projector
 from worker_health import Health, check
 from workflows import search_attributes
 from workflows.registration import WORKFLOWS, workflow_runner
+from workflows.schedules import ensure_budget_drop
 from workflows.standing import ensure_notifications
 
 ORGANIZATION_CALLS_PER_S = 1.0
@@ -78,6 +80,7 @@ def hands(settings: Settings, ledger: Ledger, client: Client, told: Notifying | 
     waiting = ScheduleWaiting(ledger, organization, client)
     people = PeopleFiles(ledger, FileStore(settings.file_store))
     budgets = BudgetFiles(ledger, FileStore(settings.file_store), organization, url)
+    drops = BudgetDrops(FileStore(settings.file_store), settings.budget_drop or "", settings.budget_drop_actor or "")
     costs = CostReports(ledger, url, organization, settings.cost_memory_mb)
     organizations = Organizations(ledger)
     return Hands(
@@ -90,6 +93,8 @@ def hands(settings: Settings, ledger: Ledger, client: Client, told: Notifying | 
             waiting.inform_rounds,
             HolderRounds(ledger, client, url).inform,
             budgets.load,
+            drops.take,
+            drops.answer,
             people.import_people,
         ),
         (costs.find_deliveries, costs.import_delivery),
@@ -227,6 +232,13 @@ async def connect_for_work(settings: Settings) -> Client:
     return client
 
 
+async def ensure_standing(client: Client, settings: Settings, channels: Iterable[str]) -> int:
+    """Starts what is to be there while this worker's settings say so; how many channels there are."""
+    if settings.budget_drop:
+        await ensure_budget_drop(client, settings.budget_drop_minutes)
+    return await ensure_notifications(client, channels)
+
+
 async def work(
     client: Client,
     settings: Settings,
@@ -242,7 +254,7 @@ async def work(
     running = {asyncio.create_task(worker.run(), name=worker.task_queue): worker for worker in workers}
     waits = (asyncio.create_task(stop.wait()), asyncio.create_task(projection.ended.wait()))
     channels = told.channels if told else ()
-    starting = asyncio.create_task(reached(lambda: ensure_notifications(client, channels), stop))
+    starting = asyncio.create_task(reached(lambda: ensure_standing(client, settings, channels), stop))
 
     def problem() -> str | None:
         stopped = [task.get_name() for task in running if task.done()]

@@ -14,7 +14,7 @@ from domain.decision import Accepted, Channel, Refused
 from domain.errors import NEVER_RETRIED
 from domain.hierarchy import NodePath
 from domain.model import Model
-from domain.process import CostDelivery, ManifestProblem, ScheduleView
+from domain.process import BudgetLoadResult, CostDelivery, ManifestProblem, ScheduleView
 from domain.registry import AnyCommand
 
 
@@ -30,6 +30,8 @@ class ActivityName(StrEnum):
     COLLECT_NOTIFICATIONS = "notifications.collect"
     SEND_NOTIFICATIONS = "notifications.send"
     LOAD_BUDGET = "budget.load"
+    TAKE_DROPPED = "budget.take_dropped"
+    ANSWER_DROPPED = "budget.answer_dropped"
     SYNC_ORGANIZATION = "organizations.sync"
     FIND_DELIVERIES = "cost.find_deliveries"
     IMPORT_DELIVERY = "cost.import_delivery"
@@ -131,6 +133,42 @@ class InformResult(Model):
     """Processes that are under way and look into the ledger again."""
 
 
+class DroppedFile(Model):
+    """A file in the drop, as it was seen."""
+
+    name: str
+    version: str
+    """Another one whenever the file is written anew."""
+    content_hash: str = ""
+    """Its name in the file store."""
+
+
+class Dropped(Model):
+    """Answer of `budget.take_dropped`."""
+
+    actor: str
+    """Who answers for what is dropped, by the worker's settings."""
+    files: tuple[DroppedFile, ...] = ()
+    """In the file store by now; to be loaded in this order."""
+    seen: int = 0
+    """Budget files in the drop, old ones too."""
+    not_looked_at: int = 0
+    """Left for the next look."""
+    problems: tuple[str, ...] = ()
+    """Files that could not be read, or beside which no result can be written."""
+    problems_total: int = 0
+
+
+class DropAnswer(Model):
+    """For `budget.answer_dropped`: what is to be written beside a file."""
+
+    file: DroppedFile
+    process_id: str
+    result: BudgetLoadResult | None = None
+    failure: str = ""
+    """Where there is no result."""
+
+
 class Deliveries(Model):
     """Answer of `cost.find_deliveries` to a CostSource."""
 
@@ -183,6 +221,8 @@ INFORM_TIMEOUT = timedelta(minutes=30)
 LOAD_TIMEOUT = timedelta(minutes=10)
 SYNC_TIMEOUT = timedelta(minutes=10)
 FIND_TIMEOUT = timedelta(minutes=2)
+DROP_TIMEOUT = timedelta(minutes=10)
+"""One look into the drop, or one answer beside a file in it."""
 IMPORT_TIMEOUT = timedelta(hours=2)
 IMPORT_DEADLINE = timedelta(hours=24)
 """All attempts at one import together; replication may bring parts after their manifest."""

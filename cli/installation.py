@@ -38,6 +38,8 @@ def setup(
         f"Tables are up to date ({data['migrations']} migrations run now).",
         "Temporal knows the search attributes and the schedule for reading AWS Organizations.",
     ]
+    if place := session.settings.budget_drop:
+        lines.append(f"Budget files are looked for in {place} every {session.settings.budget_drop_minutes} minutes.")
     if admin:
         lines.append(f"First Financial Admin: {data['admin']['message']}")
     show(data, as_json, lambda: lines)
@@ -60,7 +62,9 @@ async def _set_up_temporal(session: Session) -> None:
 
     async with temporal(session) as client:
         await register(client)
-        await ensure_schedules(client, session.settings.organization_sync_minutes)
+        settings = session.settings
+        drop_minutes = settings.budget_drop_minutes if settings.budget_drop else None
+        await ensure_schedules(client, settings.organization_sync_minutes, drop_minutes)
 
 
 def _appoint(session: Session, email: str, name: str) -> str:

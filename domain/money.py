@@ -100,9 +100,6 @@ class Money:
     def __sub__(self, other: Money) -> Money:
         return Money(EXACT.subtract(self.amount, self._same(other).amount), self.currency)
 
-    def __neg__(self) -> Money:
-        return Money(EXACT.minus(self.amount), self.currency)
-
     def __lt__(self, other: Money) -> bool:
         return self.amount < self._same(other).amount
 

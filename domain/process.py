@@ -44,6 +44,7 @@ PROCESS_ID_BYTES_MAX = 240
 class WorkflowName(StrEnum):
     BUDGET_SCHEDULE = "BudgetSchedule"
     BUDGET_LOAD = "BudgetLoad"
+    BUDGET_DROP = "BudgetDrop"
     ORGANIZATION_SYNC = "OrganizationSync"
     COST_WATCH = "CostWatch"
     COST_IMPORT = "CostImport"
@@ -164,6 +165,19 @@ class ImpactRow(Model):
     new: str
     schedule: Literal["", "returned", "over_budget", "within_budget"] = ""
     """What becomes of its schedule."""
+
+
+class DropRequest(Model):
+    """Starts BudgetDrop: one look into the drop. Where that is, the worker's settings say, and no message."""
+
+
+class BudgetDropResult(Model):
+    loads: int = 0
+    """Files that were dealt with, well or not: what became of each stands beside it."""
+    waiting: int = 0
+    """Files that are left for the next look."""
+    problems: tuple[str, ...] = ()
+    """The first of the files that could not be read or answered."""
 
 
 class PeopleFile(Model):
@@ -358,6 +372,8 @@ def person_registration_process_id(command_id: UUID) -> str:
 
 ORGANIZATION_SYNC_SCHEDULE_ID = "organization-sync"
 ORGANIZATION_SYNC_PROCESS_ID = "organization-sync"
+BUDGET_DROP_SCHEDULE_ID = "budget-drop"
+BUDGET_DROP_PROCESS_ID = "budget-drop"
 
 
 def _bounded(process_id: str) -> str:

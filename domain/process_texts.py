@@ -59,6 +59,10 @@ def budget_load_summary(file: BudgetFile) -> str:
     return one_line(f"Load the budget file {file.file_name}")
 
 
+def budget_drop_summary() -> str:
+    return "Look for dropped budget files"
+
+
 def cost_watch_summary(source: CostSource) -> str:
     return one_line(f"Look for new cost reports in {source.source}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from workflows.budget_drop import BudgetDrop
 from workflows.budget_load import BudgetLoad
 from workflows.budget_schedule import BudgetSchedule
 from workflows.cost_import import CostImport, CostWatch
@@ -15,6 +16,7 @@ from workflows.people_import import PeopleImport
 WORKFLOWS: tuple[type, ...] = (
     BudgetSchedule,
     BudgetLoad,
+    BudgetDrop,
     OrganizationSync,
     CostWatch,
     CostImport,

@@ -18,19 +18,25 @@ from temporalio.client import (
     ScheduleUpdate,
     ScheduleUpdateInput,
 )
+from temporalio.service import RPCError, RPCStatusCode
 
+from domain.errors import Unavailable
 from domain.process import (
+    BUDGET_DROP_PROCESS_ID,
+    BUDGET_DROP_SCHEDULE_ID,
     ORGANIZATION_SYNC_PROCESS_ID,
     ORGANIZATION_SYNC_SCHEDULE_ID,
     TASK_QUEUE,
+    DropRequest,
     SyncRequest,
     WorkflowName,
 )
-from domain.process_texts import organization_sync_summary
+from domain.process_texts import budget_drop_summary, organization_sync_summary
 
 CATCH_UP = timedelta(minutes=1)
 """Passes missed for longer than this are left out: one pass reads everything anyway."""
 NOTE = "Set up by `allot setup`, which takes its interval from ALLOT_ORGANIZATION_SYNC_MINUTES."
+DROP_NOTE = "There while ALLOT_BUDGET_DROP is set; its interval is ALLOT_BUDGET_DROP_MINUTES."
 
 
 def organization_sync(every_minutes: int) -> Schedule:
@@ -49,14 +55,54 @@ def organization_sync(every_minutes: int) -> Schedule:
     )
 
 
-async def ensure_schedules(client: Client, organization_sync_minutes: int) -> None:
-    """Creates or updates; a schedule that an operator has paused stays paused."""
-    wanted = organization_sync(organization_sync_minutes)
+def budget_drop(every_minutes: int) -> Schedule:
+    """One look at a time, likewise: what is left is found by the next one."""
+    return Schedule(
+        action=ScheduleActionStartWorkflow(
+            WorkflowName.BUDGET_DROP,
+            DropRequest(),
+            id=BUDGET_DROP_PROCESS_ID,
+            task_queue=TASK_QUEUE,
+            static_summary=budget_drop_summary(),
+        ),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(minutes=every_minutes))]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=CATCH_UP),
+        state=ScheduleState(note=DROP_NOTE),
+    )
+
+
+async def ensure_schedules(
+    client: Client, organization_sync_minutes: int, budget_drop_minutes: int | None = None
+) -> None:
+    """Creates or updates; a schedule that an operator has paused stays paused. Without a drop, it has no schedule."""
+    await _ensure(client, ORGANIZATION_SYNC_SCHEDULE_ID, organization_sync(organization_sync_minutes))
+    if budget_drop_minutes is not None:
+        await _ensure(client, BUDGET_DROP_SCHEDULE_ID, budget_drop(budget_drop_minutes))
+        return
     try:
-        await client.create_schedule(ORGANIZATION_SYNC_SCHEDULE_ID, wanted, trigger_immediately=False)
+        await client.get_schedule_handle(BUDGET_DROP_SCHEDULE_ID).delete()
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+
+
+async def ensure_budget_drop(client: Client, every_minutes: int) -> int:
+    """For a worker that has a drop, at its start; the interval. Raises Unavailable.
+
+    Only `allot setup` removes the schedule: another worker may have the drop still.
+    """
+    try:
+        await _ensure(client, BUDGET_DROP_SCHEDULE_ID, budget_drop(every_minutes))
+    except RPCError as error:
+        raise Unavailable(f"Temporal could not schedule the looks into the drop ({error.message}).") from None
+    return every_minutes
+
+
+async def _ensure(client: Client, schedule_id: str, wanted: Schedule) -> None:
+    try:
+        await client.create_schedule(schedule_id, wanted, trigger_immediately=False)
     except ScheduleAlreadyRunningError:
-        handle = client.get_schedule_handle(ORGANIZATION_SYNC_SCHEDULE_ID)
-        await handle.update(lambda found: _updated(found, wanted))
+        await client.get_schedule_handle(schedule_id).update(lambda found: _updated(found, wanted))
 
 
 def _updated(found: ScheduleUpdateInput, wanted: Schedule) -> ScheduleUpdate:

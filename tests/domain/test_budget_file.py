@@ -124,6 +124,8 @@ def test_names_that_look_like_formulas_are_text() -> None:
     [
         (b"", "The file is empty: it needs a header and a row for each product."),
         (b"\xef\xbb\xbf", "The file is empty: it needs a header and a row for each product."),
+        (b"\xef\xbb\xbf\r\n", "The file is empty: it needs a header and a row for each product."),
+        (b"\xfe\xff\x00a", "The file is UTF-16: save it as CSV UTF-8."),
         (b"\r\n \r\n", "The file is empty: it needs a header and a row for each product."),
         (
             f"{LEVELS},Annual\r\n".encode(),

@@ -29,6 +29,7 @@ from domain.money import Money
 from domain.registry import RULES
 from tests.domain.budget_load_given import (
     ALL,
+    CART,
     JULY,
     LABELS,
     LOADED,
@@ -168,6 +169,15 @@ def test_an_override_says_all_that_is_so_even_by_leaving_columns_out() -> None:
     wanted = override(row(), row(SEARCH, "600.00"), known=(), absent=EVERY_COLUMN)
     line = checkout([*facts, *decide(wanted, ADMIN, facts).events])
     assert vars_of(line) == {"estimated": None, "code": "", "owner": None, "proposal": None}
+
+
+def test_what_is_withdrawn_already_keeps_nothing_else_in_the_year() -> None:
+    without_search = override(row(), row(CART, "0.05"))
+    facts = [*LOADED, *decide(without_search, ADMIN, LOADED).events]
+    wanted = override(row(), content_hash="e" * 64, known=(SEARCH, CART, CHECKOUT))
+    decision = decide(wanted, ADMIN, facts)
+    assert line_fact(decision, SEARCH) is None
+    assert isinstance(line_fact(decision, CART), ProductWithdrawn)
 
 
 # The total of the year

@@ -67,3 +67,13 @@ def test_wrong_names_are_refused_with_their_level(parts: tuple[str, ...], proble
 
 def test_a_name_may_be_as_long_as_the_limit() -> None:
     assert NodePath(("x" * NODE_NAME_CHARS_MAX,)).level == 1
+
+
+@pytest.mark.parametrize("character", ["\x00", "\x1b", "\x9b", "\ud800", "\u2028", "\u2029"])
+def test_what_steers_a_terminal_or_breaks_a_line_is_in_no_name(character: str) -> None:
+    assert node_name_problem(f"a{character}b") == "has a control character or line break in its name"
+
+
+@pytest.mark.parametrize("name", ["a\N{NO-BREAK SPACE}b", "a\N{ZERO WIDTH JOINER}b", "a\N{SOFT HYPHEN}b", "Käse 🧀"])
+def test_what_is_only_not_printable_may_be_in_a_name(name: str) -> None:
+    assert node_name_problem(name) is None

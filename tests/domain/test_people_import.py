@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from domain.decision import Event, Grant, Persona, PersonId
+from domain.decision import Event, Grant, Persona, PersonId, Stream
 from domain.errors import Forbidden, NotFound, Refusal
 from domain.hierarchy import NodePath
 from domain.people import (
@@ -17,8 +17,8 @@ from domain.people import (
     person_stream,
 )
 from domain.people_commands import granted
-from domain.people_import import ImportPeople, ImportRow
-from tests.domain.specs import ADMIN, CHECKOUT, OWNER, SEARCH, actor, command_id, decide, person
+from domain.people_import import ImportPeople, ImportRow, plan
+from tests.domain.specs import ADMIN, CHECKOUT, OWNER, RIGHTS, SEARCH, actor, command_id, decide, fold, person
 
 ANN, BO = person("ann"), person("bo")
 PEOPLE: dict[str, PersonId] = {str(ANN): ANN, str(BO): BO}
@@ -114,3 +114,36 @@ def test_nobody_without_the_right_learns_who_is_in_the_directory() -> None:
 def test_everybody_whom_the_file_names_is_looked_up_once() -> None:
     named = command(OWNS_CHECKOUT, (BO, None, NodePath.ROOT), (ANN, Persona.PRODUCT_OWNER, SEARCH))
     assert named.people() == (str(ANN), str(BO))
+
+
+def test_rows_that_cannot_be_imported_are_told_up_to_three_of_them() -> None:
+    given = [*registered(BO), Event(person_stream(BO), Deactivated(person_id=BO))]
+    inactive = (
+        "This person is deactivated: bring them back first, with `allot person reactivate`, or leave the line out."
+    )
+
+    def told(lines: int) -> str:
+        with pytest.raises(Refusal) as refused:
+            decide(command(*[(BO, None, NodePath.ROOT)] * lines), ADMIN, given, people=PEOPLE)
+        return refused.value.message
+
+    assert told(2) == f"Nothing was imported. Row 2: {inactive} Row 3: {inactive}"
+    assert told(3) == f"Nothing was imported. Row 2: {inactive} Row 3: {inactive} Row 4: {inactive}"
+    assert told(5) == f"{told(3)} And 2 more rows."
+
+
+def test_each_fault_of_a_plan_has_its_row_and_its_code() -> None:
+    given = [*registered(BO), Event(person_stream(BO), Deactivated(person_id=BO))]
+    (line,) = rows((BO, None, NodePath.ROOT))
+    found = plan(fold(given, [person_stream(BO)]), [(line, BO)])
+    assert found.events == ()
+    assert [(fault.row, fault.refusal.code) for fault in found.faults] == [(2, "Inactive")]
+
+
+def test_a_file_without_anything_new_says_so() -> None:
+    wanted = command(OWNS_CHECKOUT)
+    facts = decide(wanted, ADMIN, people=PEOPLE).events
+    again = decide(wanted, ADMIN, facts, people=PEOPLE)
+    assert again.message == "Everybody in the file is there already, with these grants; nothing changed."
+    assert decide(wanted, ADMIN, people=PEOPLE).authority.version == RIGHTS.version
+    assert wanted.subject == Stream("people_import", "0" * 64)

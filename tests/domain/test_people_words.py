@@ -93,8 +93,8 @@ def test_an_answer_says_what_was_done_and_by_which_right(
 
 
 MANY = [
-    about_ann(Delegated(person_id=ANN, delegated_by=person("lead"), first_day=TODAY, last_day=TODAY))
-    for _ in range(DELEGATIONS_MAX)
+    about_ann(Delegated(person_id=ANN, delegated_by=person(f"lead {n}"), first_day=TODAY, last_day=TODAY))
+    for n in range(DELEGATIONS_MAX)
 ]
 NODES = [NodePath((*CHECKOUT.parent.parts, str(n))) for n in range(GRANTS_MAX)]
 FULL = [REGISTERED, *(event for node in NODES for event in granted(Persona.PRODUCT_OWNER, node))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -15,6 +16,7 @@ from uuid import uuid4
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.budget_drop import BudgetDrops
 from activities.budget_files import BudgetFiles
 from activities.contracts import ActivityName, ChannelReport
 from activities.people_files import PeopleFiles
@@ -22,6 +24,7 @@ from activities.schedule_waiting import ScheduleWaiting
 from domain.decision import Organization, Persona
 from domain.people_commands import DeactivatePerson, GrantPersona
 from domain.process import (
+    BUDGET_DROP_PROCESS_ID,
     COST_QUEUE,
     NOTIFICATIONS_QUEUE,
     ORGANIZATION_SYNC_PROCESS_ID,
@@ -29,6 +32,7 @@ from domain.process import (
     BudgetFile,
     CostSource,
     DirectCommand,
+    DropRequest,
     NotificationChannel,
     PeopleFile,
     RegisterPersonRequest,
@@ -160,6 +164,24 @@ async def budget_load_informs(stage: Stage) -> str:
     return process_id
 
 
+async def budget_drop(stage: Stage) -> str:
+    """A good file and a bad one."""
+    make_admin(stage, OWNER)
+    with tempfile.TemporaryDirectory() as folder:
+        drop, process_id = Path(folder) / "drop", f"{BUDGET_DROP_PROCESS_ID}-{uuid4().hex[:8]}"
+        drop.mkdir()
+        for name, content in (("nonsense.csv", b"a"), (BUDGET_FILE, BUDGET)):
+            (drop / name).write_bytes(content)
+            os.utime(drop / name, (1, 1))
+        store = FileStore(folder)
+        drops = BudgetDrops(store, str(drop), OWNER)
+        files = BudgetFiles(stage.ledger, store, Organization())
+        async with at_work(stage.client, [drops.take, drops.answer, files.load]) as queue:
+            result = await play(stage, WorkflowName.BUDGET_DROP, DropRequest(), process_id, queue)
+        assert result["loads"] == 2, result
+    return process_id
+
+
 async def last_owner_leaves(stage: Stage) -> str:
     """And the round that waits for a decision is told."""
     make_admin(stage, STRANGER)
@@ -245,6 +267,7 @@ SCENARIOS: dict[str, Scenario] = {
     "people-import": people_import,
     "budget-load-informs": budget_load_informs,
     "last-owner-leaves": last_owner_leaves,
+    "budget-drop": budget_drop,
     "notifications": notifications,
     "approved-in-time": rounds.approved_in_time,
     "revised": rounds.revised,
