@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 from temporalio import activity
 
-from activities.budget_drop_places import RESULT_SUFFIX, Place, Seen, open_drop
+from activities.budget_drop_places import RESULT_SUFFIX, Place, Seen, is_budget, open_drop
 from activities.contracts import ActivityName, DropAnswer, Dropped, DroppedFile
 from activities.heartbeats import Beat, beating
 from activities.ledger_commands import reported
@@ -173,6 +173,8 @@ def _problem_of(seen: Seen) -> str:
 
 
 def _write(place: Place, file: DroppedFile, result: Mapping[str, Any]) -> None:
+    if "/" in file.name or not is_budget(file.name):  # the look names no such file, so the message is not ours
+        raise BadInput(f"{file.name[:200]!r} is no budget file in the drop.", code="WrongFileName")
     about = {"file": file.name, "version": file.version, "content_hash": file.content_hash}
     told = {"status": result["status"], "message": result["message"], **about, "at": datetime.now(UTC).isoformat()}
     place.write_result(file.name + RESULT_SUFFIX, _as_json({**told, **result}))

@@ -90,7 +90,7 @@ class Folder:
                 names.add(entry.name)
                 _require_few(len(names), str(self._folder))
                 # No links: they would lead to files that whoever drops them may not read themselves.
-                if not _is_budget(entry.name) or not entry.is_file(follow_symlinks=False):
+                if not is_budget(entry.name) or not entry.is_file(follow_symlinks=False):
                     continue
                 with suppress(FileNotFoundError):  # gone since it was listed
                     seen = _seen(entry.name, entry.stat(follow_symlinks=False))
@@ -160,7 +160,7 @@ class Bucket:
                 for entry in page.get("Contents", []):
                     name = entry["Key"].removeprefix(self._prefix)
                     names.add(name)
-                    if _is_budget(name):
+                    if is_budget(name):
                         # The time too: a version that comes back is dropped anew.
                         version = f"{entry['ETag']} {entry['LastModified'].isoformat()}"
                         found.append(Seen(name, version, entry["Size"], entry["LastModified"].timestamp()))
@@ -197,7 +197,7 @@ class Bucket:
         return f"{S3_SCHEME}{self._bucket}/{self._key(name)}"
 
 
-def _is_budget(name: str) -> bool:
+def is_budget(name: str) -> bool:
     return name.lower().endswith(EXTENSIONS) and not name.startswith(".")
 
 

@@ -153,4 +153,4 @@ class BudgetDrop:
 
 def _failure(cause: BaseException | None) -> str:
     told = cause.message if isinstance(cause, ApplicationError) else "The load did not come to an end: see its process."
-    return f"{told[:FAILURE_CHARS_MAX]} Remove this result to have the file tried again."
+    return f"{told[:FAILURE_CHARS_MAX].rstrip('.')}. Remove this result to have the file tried again."

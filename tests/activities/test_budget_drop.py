@@ -18,7 +18,7 @@ from temporalio.testing import ActivityEnvironment
 from activities import budget_drop, budget_drop_places
 from activities.budget_drop import BudgetDrops
 from activities.budget_drop_places import SETTLED_S, Folder, Seen
-from activities.contracts import DropAnswer, Dropped
+from activities.contracts import DropAnswer, Dropped, DroppedFile
 from domain.budget import book_stream
 from domain.decision import Persona
 from domain.hierarchy import NodePath
@@ -364,6 +364,14 @@ def test_a_load_that_failed_says_so(folder: InFolder, loading: Loading) -> None:
     ActivityEnvironment().run(desk.drops.answer, failed)
     assert (desk.result()["status"], desk.result()["message"]) == ("failed", "PostgreSQL does not answer.")
     assert desk.look().files == ()
+
+
+@pytest.mark.parametrize("name", ["../a.csv", "/etc/a.csv", "a.txt", ".a.csv"])
+def test_nothing_is_written_beside_what_no_look_can_have_found(folder: InFolder, loading: Loading, name: str) -> None:
+    answer = DropAnswer(file=DroppedFile(name=name, version="1"), process_id="budget-load/x", failure="-")
+    with pytest.raises(ApplicationError, match="is no budget file in the drop"):
+        ActivityEnvironment().run(Desk(folder, loading).drops.answer, answer)
+    assert not list(folder.folder.parent.rglob("*.result.json"))
 
 
 @pytest.mark.parametrize("location", ["", "/nowhere/at/all", "s3://no-such-bucket-here/x"])

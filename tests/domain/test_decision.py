@@ -7,8 +7,20 @@ from uuid import UUID
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from domain.decision import NOTE_CHARS_MAX, LineText, NoteText, ReasonText, States, Stream, plain_text, refusal_stream
-from domain.errors import ERRORS, NEVER_RETRIED, AllotError, Forbidden, error_named
+from domain.decision import (
+    NOTE_CHARS_MAX,
+    SYSTEM_ID,
+    Context,
+    LineText,
+    NoteText,
+    ReasonText,
+    States,
+    Stream,
+    plain_text,
+    refusal_stream,
+)
+from domain.errors import ERRORS, NEVER_RETRIED, AllotError, Forbidden, NotFound, Refusal, error_named
+from tests.domain.specs import ADMIN, NOW, ORGANIZATION, RIGHTS
 
 STEERING = ["\x00", "\x07", "\x1b[2J", "\x7f", "\x9b", "\ud800"]
 """Control characters, an escape sequence, half of a pair that cannot be stored."""
@@ -67,3 +79,17 @@ def test_an_error_crosses_a_process_boundary_by_its_name() -> None:
     assert type(error_named("SomethingElse", "x")) is AllotError
     assert {"AllotError", "DamagedReport", "Forbidden", "Contention"} <= ERRORS.keys()
     assert Forbidden("no").exit_code == 4
+
+
+def test_allot_itself_is_nobody_whom_a_command_may_name() -> None:
+    context = Context(NOW, ADMIN, ORGANIZATION, {"system": SYSTEM_ID, "ann": ADMIN.person_id}, RIGHTS)
+    assert context.person("ann") == ADMIN.person_id
+    with pytest.raises(Refusal) as refused:
+        context.person("system")
+    assert (refused.value.code, refused.value.message) == (
+        "SystemActor",
+        "Allot itself is no person: name somebody by their address.",
+    )
+    with pytest.raises(NotFound) as unknown:
+        context.person("bo")
+    assert unknown.value.code == "UnknownPerson"

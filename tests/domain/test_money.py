@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 import pytest
@@ -161,3 +162,14 @@ def test_the_longest_amounts_are_split_to_the_last_digit() -> None:
     assert shares == (Decimal("41152263004115226300411522630041152.26"),) * 3
     weights = [Decimal("12345678901234567890123456789.000000001"), Decimal("12345678901234567890123456789.000000002")]
     assert split(Decimal("0.01"), weights, 2) == (Decimal("0.00"), Decimal("0.01"))
+
+
+def test_an_amount_that_is_none_is_told_in_words() -> None:
+    for wrong, told in (
+        (1.5, "an amount must be text such as '1234.50' or a whole number, never a float"),
+        ("1,5", "an amount must be a decimal number such as 1234.50"),
+        ("NaN", "an amount must be finite"),
+        ("1" * 39, "an amount has at most 38 digits"),
+    ):
+        with pytest.raises(ValueError, match=f"^{re.escape(told)}$"):
+            exact(wrong)

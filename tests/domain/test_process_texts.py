@@ -30,6 +30,7 @@ from domain.process import (
 from domain.process_texts import (
     REFUSAL_CHARS_MAX,
     SUMMARY_BYTES_MAX,
+    budget_drop_summary,
     budget_load_summary,
     cost_import_summary,
     cost_watch_summary,
@@ -63,6 +64,7 @@ def test_each_process_says_what_it_is_about() -> None:
     )
     assert cost_import_summary(REPORT) == "Import 2026-05 of cost report cur, version v7"
     assert direct_decision_summary(command()) == "Record the command person.Grant for person/?"
+    assert budget_drop_summary() == "Look for dropped budget files"
     assert person_registration_summary() == "Add a person to the directory"
     assert work_summary(FILE) == budget_load_summary(FILE) == "Load the budget file Acme_2026.csv"
     assert work_summary(SOURCE) == cost_watch_summary(SOURCE) == "Look for new cost reports in s3://bucket/cur"

@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 import pytest
 from pydantic import ValidationError
 from temporalio import activity
-from temporalio.client import Client, ScheduleOverlapPolicy, WorkflowFailureError
+from temporalio.client import Client, ScheduleHandle, ScheduleOverlapPolicy, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -25,6 +25,7 @@ from activities.contracts import ActivityName
 from domain.decision import Channel
 from domain.process import (
     BUDGET_DROP_SCHEDULE_ID,
+    TASK_QUEUE,
     BudgetDropResult,
     BudgetFile,
     BudgetLoadResult,
@@ -34,7 +35,8 @@ from domain.process import (
 )
 from file_store import FileStore, name_of
 from settings import Settings
-from tests.workflows.stage import LEAD, ORGANIZATION, OWNER, Stage, at_work, make_admin, on_stage
+from tests.workflows.stage import LEAD, ORGANIZATION, OWNER, Stage, at_work, company, make_admin, on_stage
+from tests.workflows.test_worker import WITHIN_S, end_of, logged, started
 from workflows.schedules import ensure_budget_drop, ensure_schedules
 
 NAME = "Example_2027_true_2027-01-01_false_Budget_v1.csv"
@@ -66,6 +68,9 @@ class Drop:
             result_type=BudgetDropResult,
         )
         return result
+
+    def answered(self, name: str) -> bool:
+        return (self.folder / f"{name}.result.json").exists() and self.result(name)["status"] != "loading"
 
     def result(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.folder / f"{name}.result.json").read_text())
@@ -163,7 +168,7 @@ async def test_a_load_that_fails_is_told_and_stops_no_other(
         drop.put(NAME)
         assert (await drop.look()).loads == 2
         assert drop.result(OTHER)["status"] == "failed"
-        assert drop.result(OTHER)["message"] == "That id is taken Remove this result to have the file tried again."
+        assert drop.result(OTHER)["message"] == "That id is taken. Remove this result to have the file tried again."
         assert drop.result(NAME)["status"] == "unchanged"
 
 
@@ -195,6 +200,47 @@ async def test_the_schedule_is_there_while_there_is_a_drop(temporal_client: Clie
     with pytest.raises(RPCError) as gone:
         await handle.describe()
     assert gone.value.status is RPCStatusCode.NOT_FOUND
+
+
+async def test_a_worker_with_a_drop_schedules_looks_that_load_what_is_there(
+    temporal: str, temporal_client: Client, database_url: str, tmp_path: Path
+) -> None:
+    handle = temporal_client.get_schedule_handle(BUDGET_DROP_SCHEDULE_ID)
+    with company(database_url) as ledger:
+        stage = Stage(temporal_client, ledger, TASK_QUEUE)
+        make_admin(stage, OWNER)
+        drop = Drop(stage, tmp_path / "drop")
+        drop.folder.mkdir()
+        drop.put(NAME)
+        settings = {
+            "temporal_address": temporal,
+            "database_url": database_url,
+            "file_store": str(tmp_path / "files"),
+            "budget_drop": str(drop.folder),
+            "budget_drop_actor": OWNER,
+            "budget_drop_minutes": "1440",
+        }
+        async with started(tmp_path / "state", **settings) as process:
+            await logged(process, "Working for namespace default")
+            try:
+                async with asyncio.timeout(WITHIN_S):
+                    while not await is_scheduled(handle):  # noqa: ASYNC110 - nothing else tells
+                        await asyncio.sleep(0.1)
+                    await handle.trigger()
+                    while not drop.answered(NAME):  # noqa: ASYNC110 - likewise
+                        await asyncio.sleep(0.1)
+            finally:
+                await handle.delete()
+            assert await end_of(process) == 0
+        assert drop.result(NAME)["status"] == "loaded"
+
+
+async def is_scheduled(handle: ScheduleHandle) -> bool:
+    try:
+        await handle.describe()
+    except RPCError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize(
