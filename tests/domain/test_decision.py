@@ -92,4 +92,8 @@ def test_allot_itself_is_nobody_whom_a_command_may_name() -> None:
     )
     with pytest.raises(NotFound) as unknown:
         context.person("bo")
-    assert unknown.value.code == "UnknownPerson"
+    assert (unknown.value.code, unknown.value.message) == (
+        "UnknownPerson",
+        "The person named in this command is not known here: check the address, or ask a Financial Admin to add them "
+        "with `allot person add`.",
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from threading import Event as Stopped
@@ -84,7 +84,7 @@ def deactivation(person: str) -> DeactivatePerson:
 
 @pytest.mark.parametrize("leaves", [withdrawal, deactivation])
 async def test_the_rounds_of_a_portfolio_without_an_owner_escalate_at_once(
-    temporal_client: Client, database_url: str, leaves: type[Command], monkeypatch: pytest.MonkeyPatch
+    temporal_client: Client, database_url: str, leaves: Callable[[str], Command], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(holder_rounds, "EVENTS_AT_ONCE", 2)  # so that they are found in several batches
     async with on_stage(temporal_client, database_url) as stage:
