@@ -2,7 +2,7 @@
 
     python -m bench record
 
-Everybody records the rounds of a schedule: submitted, rejected, submitted again …, up to twenty events a stream. Raw
+Everybody records the life of a schedule: submitted, rejected, revised, submitted again …, up to 21 events a stream. Raw
 INSERT and save() write exactly the events that record() wrote; only record() resolves people, reads and folds streams,
 decides, checks rights and keeps receipts.
 """
@@ -19,7 +19,7 @@ from decimal import Decimal
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import psycopg
@@ -35,7 +35,7 @@ from domain.calendar import FiscalCalendar
 from domain.decision import Accepted, Channel, Command, Organization, Persona
 from domain.hierarchy import NodePath
 from domain.people_commands import GrantPersona, RegisterPerson
-from domain.schedule_commands import SubmitSchedule
+from domain.schedule_commands import ReviseSchedule, SubmitSchedule
 from domain.schedule_decisions import RejectSchedule
 from embedded.postgres import Postgres
 from ledger.ledger import Ledger
@@ -218,23 +218,23 @@ def _copying(stored: list[tuple[str, bytes]], write: Callable[[Plain], object]) 
 
 
 def _life(number: int) -> Iterator[Command]:
-    product = product_of(number)
-    for version in range(1, EVENTS_OF_A_STREAM_MAX, 2):
+    """Submitted, rejected, revised, submitted again …: each command records one event."""
+    known: dict[str, Any] = {"fiscal_year": YEAR, "product": product_of(number)}
+    for version in range(1, EVENTS_OF_A_STREAM_MAX, 3):
         yield SubmitSchedule(
             command_id=uuid4(),
             actor=owner_of(number),
-            fiscal_year=YEAR,
-            product=product,
             amounts={month: Decimal("1000.00") for month in MONTHS},
+            **known,
         )
         yield RejectSchedule(
             command_id=uuid4(),
             actor=PORTFOLIO_OWNER,
-            fiscal_year=YEAR,
-            product=product,
             version=version,
             reason="March is too high; move a part of it to May.",
+            **known,
         )
+        yield ReviseSchedule(command_id=uuid4(), actor=owner_of(number), **known)
 
 
 def product_of(number: int) -> NodePath:
