@@ -29,6 +29,7 @@ from domain.schedule import schedule_stream
 from tests.cli.company import CHECKOUT, GRACE_DAYS, Company, address
 from tests.cli.conftest import Allot
 from tests.support.workers import own_namespace, start_worker, stop_worker, worker_environment
+from tests.workflows.replay import replay_all_ended
 from views.queries import Views
 
 THIS_YEAR = datetime.now(UTC).year
@@ -52,6 +53,7 @@ async def namespace(temporal: str, database_url: str, tmp_path: Path, grace_days
     worker = start_worker(surroundings, directory, ALLOT_YEAR_GRACE_DAYS=str(grace_days))
     try:
         yield client.namespace
+        assert await replay_all_ended(client) > 0
     finally:
         stop_worker(worker)
 

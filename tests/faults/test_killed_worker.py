@@ -50,6 +50,7 @@ from file_store import FileStore
 from ledger.ledger import Ledger
 from rights.cedar import CedarRights
 from tests.support.workers import own_namespace, start_worker, stop_worker, worker_environment
+from tests.workflows.replay import replay_all_ended
 from tests.workflows.stage import LEAD, MONTHS, OTHER_LEAD, OWNER, PRODUCT, YEAR, company
 
 DIES_WITHIN_S = 60.0
@@ -334,6 +335,7 @@ async def under_fire(case: Case, crash_at: str, scenario: Scenario) -> str:
         return f"{crash_at}: {error}"
     finally:
         await asyncio.to_thread(stop_worker, second)
+    await replay_all_ended(case.client)  # raises where a second worker would not do again what both have done
     if status != -signal.SIGKILL or not flag.exists():
         return f"{crash_at}: the worker did not crash there (status {status})"
     recorded = case.facts() - before

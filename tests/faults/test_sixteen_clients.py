@@ -51,6 +51,7 @@ from domain.schedule_decisions import (
 from ledger.ledger import Ledger
 from rights.cedar import CedarRights
 from tests.support.workers import own_namespace, start_worker, stop_worker, worker_environment
+from tests.workflows.replay import replay_all_ended
 
 CLIENTS, SCHEDULES, OWNERS = 16, 50, 3
 YEAR = 2026
@@ -140,6 +141,7 @@ async def company(temporal: str, database_url: str, tmp_path: Path) -> AsyncIter
         with Ledger(database_url, Organization(), pool_size=4, rights=CedarRights()) as ledger:
             _set_up(ledger)
             yield Company(others, ledger)
+        assert await replay_all_ended(first) > 0
     finally:
         stop_worker(worker)
 

@@ -65,7 +65,16 @@ async def replay(history: WorkflowHistory, workflows: Sequence[type] = WORKFLOWS
 
 async def replay_all_runs(client: Client, process_id: str) -> int:
     """Every run of a process, also those that others followed; how many those were."""
-    found = client.list_workflows(f'WorkflowId = "{process_id}"')
+    return await _replay_found(client, f'WorkflowId = "{process_id}"')
+
+
+async def replay_all_ended(client: Client) -> int:
+    """Everything that has ended in a namespace, whichever worker it ran on: a process of its own cannot be asked."""
+    return await _replay_found(client, 'ExecutionStatus IN ("Completed", "Failed", "Canceled", "ContinuedAsNew")')
+
+
+async def _replay_found(client: Client, query: str) -> int:
+    found = client.list_workflows(query)
     async with replayer().workflow_replay_iterator(found.map_histories()) as results:
         failures = [result.replay_failure async for result in results]
     for failure in failures:
