@@ -17,6 +17,9 @@ from typing import Any
 
 import psutil
 import pytest
+from dotenv import dotenv_values
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
 
 from tests.support.demo import (
     COMMAND,
@@ -31,6 +34,7 @@ from tests.support.demo import (
     sum_of,
     whole_document,
 )
+from tests.workflows.replay import replay_all_ended
 
 STOPPED_WITHIN_S = 60
 CENT = Decimal("0.01")
@@ -297,6 +301,13 @@ def test_views_rebuilt_show_the_same(demo: Running) -> None:
     before = figures()
     demo.json("view", "rebuild")
     assert figures() == before
+
+
+async def test_every_process_of_the_demo_that_has_ended_is_replayed(demo: Running) -> None:
+    address = dotenv_values(demo.directory / "embedded.env")["ALLOT_TEMPORAL_ADDRESS"]
+    assert address
+    client = await Client.connect(address, data_converter=pydantic_data_converter)
+    assert await replay_all_ended(client) > 40
 
 
 def test_ctrl_c_ends_every_process(demo: Running) -> None:
