@@ -25,6 +25,8 @@ VERSION_CHARS = 12
 """Hexadecimal digits of the SHA-256: 48 bits tell the few versions of one installation apart."""
 ACTORS_REMEMBERED_MAX = 256
 """People whose grants are kept in the engine's form; to convert 1,000 grants takes about 10 ms."""
+RULINGS_REMEMBERED_MAX = 2_048
+"""Questions whose answers are kept."""
 NODES_REMEMBERED_MAX = 4_096
 """Nodes whose lineage is kept as JSON."""
 
@@ -46,6 +48,8 @@ class CedarRights:
         self._names = _names(text)
         self._policies = PolicySet.from_str(text)
         self._version = hashlib.sha256(text.encode()).hexdigest()[:VERSION_CHARS]
+        # An answer follows from the question alone. A decision that is taken anew, or sent again, asks the same.
+        self._remembered = lru_cache(RULINGS_REMEMBERED_MAX)(self._rule)
         # Threads may compute the same answer at once; either may be kept.
         self._personas: dict[tuple[Action, bool], tuple[Persona, ...]] = {}
 
@@ -55,6 +59,9 @@ class CedarRights:
 
     def rule(self, question: Question) -> Ruling:
         """Raises PolicyProblem where the engine could not apply every policy."""
+        return self._remembered(question)
+
+    def _rule(self, question: Question) -> Ruling:
         principal = question.principal.person_id
         request = {
             "principal": _person_uid(principal),
