@@ -135,10 +135,13 @@ def decide_grant(states: States, command: GrantPersona, context: Context) -> Dec
     require_level(command.persona, command.node)
     _require_active(person)
     grant = Grant(command.persona, command.node)
-    if grant in person.grants:
-        return Decision(message=f"The person is {command.persona} of {command.node} already; nothing changed.")
-    require_room(person.grants, grant)
     events = granted(person_id, grant)
+    if grant in person.grants:
+        if person_id in states[holders_stream(command.persona, command.node)]:
+            return Decision(message=f"The person is {command.persona} of {command.node} already; nothing changed.")
+        events = events[1:]  # granted before nodes knew their holders: only that is missing
+    else:
+        require_room(person.grants, grant)
     return Decision(events, f"Granted: {command.persona} of {command.node}.", authority)
 
 

@@ -82,6 +82,14 @@ def test_a_grant_is_recorded_with_the_person_and_with_the_node_and_once() -> Non
     assert decide(command, ADMIN, [REGISTERED, *decision.events], people=PEOPLE).events == ()
 
 
+def test_a_grant_of_before_nodes_knew_their_holders_is_completed_by_granting_again() -> None:
+    with_person, with_node = OF_CHECKOUT
+    again = decide(grant(Persona.PRODUCT_OWNER, CHECKOUT), ADMIN, (REGISTERED, with_person), people=PEOPLE)
+    assert again.events == [with_node]
+    known = (REGISTERED, with_person, *again.events)
+    assert decide(grant(Persona.PRODUCT_OWNER, CHECKOUT), ADMIN, known, people=PEOPLE).events == ()
+
+
 def test_only_a_financial_admin_or_allot_itself_grants() -> None:
     command = grant(Persona.PRODUCT_OWNER, CHECKOUT)
     decision = decide(command, SYSTEM_ACTOR, [REGISTERED], people=PEOPLE)
