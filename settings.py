@@ -66,6 +66,12 @@ class Settings(BaseSettings):
     budget_drop_actor: Annotated[str | None, Field(max_length=PERSON_REFERENCE_CHARS_MAX, validate_default=True)] = None
     budget_drop_minutes: Annotated[int, Field(ge=1, le=1440)] = 5
 
+    # AWS Organizations: by which role it is read, and where its events arrive.
+    organizations_role_arn: str = ""
+    organizations_external_id: SecretStr | None = None
+    account_events_queue_url: str = ""
+    account_events_dead_letter_url: str = ""
+
     # Who is told of events: channels as TOML, or the path of a TOML file. A secret, for it holds passwords and tokens.
     notifications: SecretStr | None = None
 
@@ -122,6 +128,22 @@ class Settings(BaseSettings):
         if others.data.get("budget_drop") and not actor:
             raise ValueError("ALLOT_BUDGET_DROP needs the e-mail address of whoever answers for what is dropped there")
         return actor or None
+
+    @field_validator("organizations_external_id")
+    @classmethod
+    def _for_a_role(cls, external_id: SecretStr | None, others: ValidationInfo) -> SecretStr | None:
+        """An external id that nobody asks for would be believed to protect something."""
+        if external_id and external_id.get_secret_value() and not others.data.get("organizations_role_arn"):
+            raise ValueError("it belongs to a role: set ALLOT_ORGANIZATIONS_ROLE_ARN, too")
+        return external_id
+
+    @field_validator("account_events_dead_letter_url")
+    @classmethod
+    def _for_a_queue(cls, url: str, others: ValidationInfo) -> str:
+        url = url.strip()
+        if url and url == others.data.get("account_events_queue_url"):
+            raise ValueError("messages that cannot be understood would come back for ever: name another queue")
+        return url
 
     def organization(self) -> Organization:
         """What decisions need to know of the company."""

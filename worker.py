@@ -20,20 +20,29 @@ from datetime import timedelta
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote
 
+from activities.account_files import AccountFiles
 from pydantic import ValidationError
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
 
+from activities.account_event_queue import WAIT_S
+from activities.account_events import AccountEventIntake, QueuePlace
+from activities.account_lookups import AccountLookups
+from activities.alignment_starting import AlignmentStarter
+from activities.alignments import Alignments
+from activities.aws_access import AwsAccess
 from activities.budget_drop import BudgetDrops
 from activities.budget_files import BudgetFiles
 from activities.cost_reports import CostReports
+from activities.first_bills import FirstBills
 from activities.holder_rounds import HolderRounds
 from activities.ledger_commands import LedgerCommands
 from activities.notifications import Notifying, notifying
-from activities.organizations import Organizations
+from activities.organizations import Organizations, Surroundings
 from activities.people_files import PeopleFiles
 from activities.schedule_waiting import ScheduleWaiting
+from domain.account_process import ACCOUNT_EVENTS_QUEUE
 from domain.errors import AllotError, Unavailable
 from domain.process import COST_QUEUE, NOTIFICATIONS_QUEUE, ORGANIZATIONS_QUEUE, TASK_QUEUE
 from file_store import FileStore
@@ -47,12 +56,14 @@ from worker_health import Health, check
 from workflows import search_attributes
 from workflows.registration import WORKFLOWS, workflow_runner
 from workflows.schedules import ensure_budget_drop
-from workflows.standing import ensure_notifications
+from workflows.standing import ensure_account_events, ensure_notifications
 
 ORGANIZATION_CALLS_PER_S = 1.0
 """Passes over AWS Organizations that may start per second, over all workers; calls within one are limited by it."""
 PROGRESS_EVERY = timedelta(seconds=1)
 """Heartbeats reach the server so often, because the command line shows them as progress."""
+ACCOUNT_EVENTS_SLOTS = 1
+"""One process waits for messages; a second worker stands by."""
 FIRST_PAUSE_S, PAUSE_MAX_S = 0.5, 10.0
 """Between tries to reach what is not there yet at the start."""
 PROJECTOR_STOPS_WITHIN_S = 5.0
@@ -68,6 +79,7 @@ class Hands(NamedTuple):
     common: Sequence[Callable[..., Any]]
     cost: Sequence[Callable[..., Any]]
     organizations: Sequence[Callable[..., Any]]
+    account_events: Sequence[Callable[..., Any]]
     notifications: Sequence[Callable[..., Any]] = ()
     """None where no channel is configured."""
     notification_slots: int = 0
@@ -82,7 +94,14 @@ def hands(settings: Settings, ledger: Ledger, client: Client, told: Notifying | 
     budgets = BudgetFiles(ledger, FileStore(settings.file_store), organization, url)
     drops = BudgetDrops(FileStore(settings.file_store), settings.budget_drop or "", settings.budget_drop_actor or "")
     costs = CostReports(ledger, url, organization, settings.cost_memory_mb)
-    organizations = Organizations(ledger)
+    access = AwsAccess(settings.organizations_role_arn, settings.organizations_external_id)
+    starter, asked = AlignmentStarter(client, asyncio.get_running_loop()), AccountLookups(url, organization)
+    organizations = Organizations(
+        ledger, access.organizations, Surroundings(asked.present, asked.open_alignments, starter)
+    )
+    intake = AccountEventIntake(ledger, access, queue_place(settings), starter)
+    alignments = Alignments(ledger, organization, starter, asked.coded, asked.open_alignments)
+    account_files = AccountFiles(ledger, FileStore(settings.file_store), asked.coded, asked.named)
     return Hands(
         (
             commands.record,
@@ -96,12 +115,27 @@ def hands(settings: Settings, ledger: Ledger, client: Client, told: Notifying | 
             drops.take,
             drops.answer,
             people.import_people,
+            alignments.align,
+            alignments.step,
+            alignments.wake,
+            account_files.import_accounts,
         ),
-        (costs.find_deliveries, costs.import_delivery),
+        (costs.find_deliveries, costs.import_delivery, FirstBills(ledger, url, starter).record),
         (organizations.sync,),
+        (intake.receive,),
         (told.collect, told.send) if told and told.channels else (),
         told.slots if told else 0,
     )
+
+
+def queue_place(settings: Settings) -> QueuePlace | None:
+    """Where messages about accounts arrive; None where no queue is configured."""
+    if not settings.account_events_queue_url:
+        return None
+    # A worker that is told to stop must not wait for a message that does not come.
+    wait_s = min(WAIT_S, settings.graceful_shutdown_s // 2)
+    dead_letters = settings.account_events_dead_letter_url or None
+    return QueuePlace(settings.account_events_queue_url, dead_letters, wait_s)
 
 
 def build_workers(client: Client, settings: Settings, activities: Hands) -> list[Worker]:
@@ -120,6 +154,7 @@ def build_workers(client: Client, settings: Settings, activities: Hands) -> list
             1,
             {"max_task_queue_activities_per_second": ORGANIZATION_CALLS_PER_S},
         ),
+        (ACCOUNT_EVENTS_QUEUE, activities.account_events, ACCOUNT_EVENTS_SLOTS, {}),
         (NOTIFICATIONS_QUEUE, activities.notifications, activities.notification_slots, {}),
     )
     return [
@@ -177,7 +212,7 @@ async def serve(settings: Settings) -> int:
         loop.add_signal_handler(number, stop.set)
     health = Health(settings.state_dir)
     beating = asyncio.create_task(health.beat())
-    slots = settings.activity_slots + settings.cost_slots + len(channels) + 1
+    slots = settings.activity_slots + settings.cost_slots + len(channels) + 1 + ACCOUNT_EVENTS_SLOTS
     url, business = settings.database_url.get_secret_value(), settings.organization().business
     ledger = Ledger(
         settings.database_url.get_secret_value(),
@@ -236,6 +271,8 @@ async def ensure_standing(client: Client, settings: Settings, channels: Iterable
     """Starts what is to be there while this worker's settings say so; how many channels there are."""
     if settings.budget_drop:
         await ensure_budget_drop(client, settings.budget_drop_minutes)
+    if settings.account_events_queue_url:
+        await ensure_account_events(client)
     return await ensure_notifications(client, channels)
 
 

@@ -10,12 +10,16 @@ from uuid import UUID
 from pydantic import AwareDatetime, Field
 from temporalio.common import RetryPolicy
 
+from domain.calendar import Month
 from domain.decision import Accepted, Channel, Refused
 from domain.errors import NEVER_RETRIED
 from domain.hierarchy import NodePath
 from domain.model import Model
 from domain.process import BudgetLoadResult, CostDelivery, ManifestProblem, ScheduleView
 from domain.registry import AnyCommand
+
+WAKE_MAX = 10_000
+"""Accounts woken by one activity."""
 
 
 class ActivityName(StrEnum):
@@ -33,8 +37,14 @@ class ActivityName(StrEnum):
     TAKE_DROPPED = "budget.take_dropped"
     ANSWER_DROPPED = "budget.answer_dropped"
     SYNC_ORGANIZATION = "organizations.sync"
+    ALIGN_ACCOUNT = "accounts.align"
+    STEP_ALIGNMENT = "accounts.step"
+    WAKE_ALIGNMENTS = "accounts.wake"
+    RECEIVE_ACCOUNT_EVENTS = "accounts.receive"
+    IMPORT_ACCOUNTS = "accounts.import"
     FIND_DELIVERIES = "cost.find_deliveries"
     IMPORT_DELIVERY = "cost.import_delivery"
+    RECORD_FIRST_BILLS = "cost.record_first_bills"
 
 
 class RecordRequest(Model):
@@ -133,6 +143,51 @@ class InformResult(Model):
     """Processes that are under way and look into the ledger again."""
 
 
+class AlignmentStepRequest(Model):
+    """For `accounts.step`: what time does to an occasion. Answered with an AlignmentView (domain.account_process)."""
+
+    account_id: str
+    occasion: int
+    step: Literal["remind", "escalate"]
+    count: int = 0
+    """Which reminder of the occasion; for an escalation, which attempt."""
+    attempt: int = 0
+    """At that reminder."""
+
+
+class WakeRequest(Model):
+    """For `accounts.wake`: starts the processes of open alignments, and makes those that run look into the ledger.
+
+    Answered with an InformResult.
+    """
+
+    account_ids: Annotated[tuple[str, ...], Field(max_length=WAKE_MAX)] = ()
+    """Of these accounts …"""
+    all_open: bool = False
+    """… or of all that are open now."""
+    position: int = 0
+    """Log position of what they should know of: the views are waited for."""
+
+
+class AccountEventsReport(Model):
+    """Answer of `accounts.receive`: what came of the messages of a while."""
+
+    configured: bool = True
+    """False where the worker that was asked has no queue in its settings."""
+    handled: int = 0
+    recorded: int = 0
+    """Of these, the ones that changed something."""
+    ignored: int = 0
+    """Of these, the ones that are of no account."""
+    rejected: int = 0
+    """Put aside, because they could not be understood or handled."""
+    retried: int = 0
+    """Left in the queue, to be tried again."""
+    last_at: AwareDatetime | None = None
+    """When the last one came."""
+    last_rejection: str = ""
+
+
 class DroppedFile(Model):
     """A file in the drop, as it was seen."""
 
@@ -167,6 +222,21 @@ class DropAnswer(Model):
     result: BudgetLoadResult | None = None
     failure: str = ""
     """Where there is no result."""
+
+
+class FirstBillsRequest(Model):
+    """For `cost.record_first_bills`: a report version that is imported. Answered with a FirstBillsResult."""
+
+    billing_period: Month
+    report_version: str
+
+
+class FirstBillsResult(Model):
+    accounts: int = 0
+    """With lines in that version."""
+    billed: int = 0
+    """Of these, for the first time."""
+    position: int = 0
 
 
 class Deliveries(Model):
@@ -224,9 +294,15 @@ FIND_TIMEOUT = timedelta(minutes=2)
 DROP_TIMEOUT = timedelta(minutes=10)
 """One look into the drop, or one answer beside a file in it."""
 IMPORT_TIMEOUT = timedelta(hours=2)
+FIRST_BILLS_TIMEOUT = timedelta(minutes=5)
 IMPORT_DEADLINE = timedelta(hours=24)
 """All attempts at one import together; replication may bring parts after their manifest."""
 HEARTBEAT_TIMEOUT = timedelta(seconds=20)
+
+ACCOUNT_EVENTS_WATCH = timedelta(minutes=10)
+"""One activity waits for messages about accounts for so long; then the process shows what came."""
+ACCOUNT_EVENTS_TIMEOUT = timedelta(minutes=15)
+WAKE_TIMEOUT = timedelta(minutes=10)
 
 NOTIFICATIONS_WATCH = timedelta(minutes=2)
 """One look at the log for a channel goes on for so long while nothing is due."""

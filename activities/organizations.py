@@ -1,17 +1,18 @@
-"""The activity of OrganizationSync: one pass over AWS Organizations, recording accounts that are new or have changed.
+"""The activity of OrganizationSync: one pass over AWS Organizations, recording accounts that are new, changed or gone.
 
 A pass costs one call for the organization, one for each 20 accounts, and one for the tags of each account that is new
 or changed. Where AWS gives the accounts' paths, the names in them cost a call for each organizational unit above an
 account; where it does not, the tree is walked once, which costs two calls or more for each unit.
 
-May be repeated: what was recorded before is no longer a change. Accounts gone from the list keep their history.
+May be repeated: what was recorded before is no longer a change. An account that is gone from the list keeps its
+history; before it counts as gone, it is asked for by its id.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from datetime import UTC
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import batched
 from typing import TYPE_CHECKING
@@ -20,58 +21,100 @@ from uuid import uuid5
 from pydantic_core import to_json
 from temporalio import activity
 
+from activities.account_sight import seen_as
+from activities.alignment_starting import Starts
+from activities.alignment_views import open_rounds
 from activities.aws_organizations import ClientFactory, OrganizationIds, OrganizationReader, aws_client, aws_errors
 from activities.contracts import ActivityName
 from activities.heartbeats import Beat, beating
 from activities.ledger_commands import origin_of_activity, reported
-from domain.account import (
+from domain.account import ORGANIZATION_STREAM, Account, AwsOrganization, account_stream
+from domain.account_facts import GONE_FROM_THE_LIST, AccountSeen
+from domain.account_observing import (
     OBSERVATIONS_MAX,
-    ORGANIZATION_STREAM,
-    Account,
-    AccountSeen,
-    AwsOrganization,
+    Departure,
     ObserveAccounts,
-    account_stream,
+    RecordDepartures,
+    changes,
+    needs_alignment,
 )
-from domain.decision import NAMESPACE, SYSTEM, Accepted, Channel, Refused
-from domain.errors import error_named
-from domain.process import SyncRequest, SyncResult
+from domain.account_process import AlignmentRound, SyncRequest, SyncResult
+from domain.decision import NAMESPACE, SYSTEM, Accepted, Channel, Command, Refused
+from domain.errors import Unavailable, error_named
 from ledger.ledger import Ledger
 
 if TYPE_CHECKING:
     from mypy_boto3_organizations.type_defs import AccountTypeDef
 
-STATE_UNKNOWN = "UNKNOWN"
-"""Of an account for which AWS gives neither State nor Status."""
+MISSING_MAX = 200
+"""Accounts that are gone from the list and asked for by their id, in one pass; the next one goes on."""
+LISTING = ("ListAccounts",)
 
 log = logging.getLogger(__name__)
+
+
+class Surroundings:
+    """What a pass asks the views, and whom it tells; by default nobody, so that it can be looked at alone."""
+
+    def __init__(
+        self,
+        present: Callable[[], Sequence[str]] = tuple,
+        open_alignments: Callable[[], Sequence[AlignmentRound]] = tuple,
+        starter: Starts | None = None,
+    ) -> None:
+        self.present = present
+        """Ids of accounts that were there last."""
+        self.open_alignments = open_alignments
+        self.starter = starter
 
 
 class Organizations:
     """Reads the accounts of the organization into the ledger."""
 
-    def __init__(self, ledger: Ledger, clients: ClientFactory = aws_client, *, tags_of_all: bool = False) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        clients: ClientFactory = aws_client,
+        around: Surroundings | None = None,
+        *,
+        tags_of_all: bool = False,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         """With `tags_of_all`, changes of tags alone are found too, for one call an account and pass."""
         self._ledger = ledger
         self._clients = clients
+        self._around = around or Surroundings()
         self._tags_of_all = tags_of_all
+        self._clock = clock
 
     @activity.defn(name=ActivityName.SYNC_ORGANIZATION)
     def sync(self, _request: SyncRequest) -> SyncResult:
         """One full pass."""
         with reported(), beating() as beat, aws_errors():
             reader = OrganizationReader(self._clients())
-            return _Pass(self._ledger, reader, beat, tags_of_all=self._tags_of_all).run()
+            begun_at = self._clock()
+            return _Pass(self._ledger, reader, beat, self._around, begun_at, tags_of_all=self._tags_of_all).run()
 
 
 class _Pass:
     """What one pass knows."""
 
-    def __init__(self, ledger: Ledger, reader: OrganizationReader, beat: Beat, *, tags_of_all: bool) -> None:
-        self._ledger, self._reader, self._beat = ledger, reader, beat
+    def __init__(
+        self,
+        ledger: Ledger,
+        reader: OrganizationReader,
+        beat: Beat,
+        around: Surroundings,
+        begun_at: datetime,
+        *,
+        tags_of_all: bool,
+    ) -> None:
+        self._ledger, self._reader, self._beat, self._around = ledger, reader, beat, around
+        self._begun_at = begun_at
+        """What is told of accounts was so at that time, or later."""
         self._tags_of_all = tags_of_all
         self._run_id = activity.info().workflow_run_id
-        self._recorded = self._position = 0
+        self._recorded = self._position = self._opened = self._started = self._departed = self._skipped = 0
 
     def run(self) -> SyncResult:
         organization = self._reader.organization()
@@ -82,12 +125,25 @@ class _Pass:
         for number, page in enumerate(batched(accounts, OBSERVATIONS_MAX)):
             changed = self._changed(page)
             if changed or is_new:
-                self._record(number, organization, changed, is_new=is_new)
+                self._observe(number, organization, changed)
                 is_new = False
             done += len(page)
             self._beat.report("comparing accounts", done, len(accounts))
+        self._look_for_missing(organization, {account["Id"] for account in accounts})
+        self._start_missing()
+        calls = self._reader.calls_by_operation
         return SyncResult(
-            accounts=len(accounts), recorded=self._recorded, calls=self._reader.calls, position=self._position
+            accounts=len(accounts),
+            recorded=self._recorded,
+            calls=self._reader.calls,
+            position=self._position,
+            departed=self._departed,
+            opened=self._opened,
+            started=self._started,
+            list_calls=sum(calls[operation] for operation in LISTING),
+            tag_calls=calls["ListTagsForResource"],
+            throttled=self._reader.throttled,
+            skipped=self._skipped,
         )
 
     def _listed(self) -> list[AccountTypeDef]:
@@ -105,37 +161,25 @@ class _Pass:
         for account in page:
             known: Account = states[account_stream(account["Id"])]
             seen = self._seen(account, known.seen)
-            if seen and (self._tags_of_all or _differs(seen, known.seen)):
+            if seen and (self._tags_of_all or _differs(seen, known)):
                 seen = seen.model_copy(update={"tags": self._reader.tags(seen.account_id)})
-                if _differs(seen, known.seen, with_tags=True):
+                if _differs(seen, known, with_tags=True):
                     changed.append(seen)
         return tuple(changed)
 
     def _seen(self, account: AccountTypeDef, known: AccountSeen | None) -> AccountSeen | None:
-        joined_at = account.get("JoinedTimestamp")
-        if joined_at is None:
-            log.warning("Account %s has not joined yet; the next pass looks again", account["Id"])
-            return None
-        path = self._reader.ou_path(account)
+        path = self._reader.ou_path(account) if account.get("JoinedTimestamp") else ""
         if path is None:  # moved while the tree was walked
             path = known.ou_path if known else ""
-        return AccountSeen(
-            account_id=account["Id"],
-            name=account.get("Name", ""),
-            email=account.get("Email", ""),
-            # AWS retires Status in favour of State, which tells more apart.
-            state=account.get("State") or account.get("Status") or STATE_UNKNOWN,
-            joined_method=account.get("JoinedMethod", ""),
-            joined_at=joined_at.astimezone(UTC),
-            ou_path=path,
-        )
+        if (seen := seen_as(account, path, None)) is None:
+            log.warning("Account %s has not joined yet; the next pass looks again", account["Id"])
+            self._skipped += 1
+        return seen
 
-    def _record(
-        self, page: int, organization: OrganizationIds, changed: tuple[AccountSeen, ...], *, is_new: bool
-    ) -> None:
+    def _observe(self, page: int, organization: OrganizationIds, changed: tuple[AccountSeen, ...]) -> None:
         # The content is part of the id: when the activity is repeated, the page may hold something else meanwhile, and
         # then it is another command.
-        digest = sha256(to_json((organization, changed))).hexdigest()
+        digest = sha256(to_json((organization, changed, self._begun_at))).hexdigest()
         command = ObserveAccounts(
             command_id=uuid5(NAMESPACE, f"organization-sync/{self._run_id}/{page}/{digest}"),
             actor=SYSTEM,
@@ -143,20 +187,67 @@ class _Pass:
             organization_id=organization.organization_id,
             management_account_id=organization.management_account_id,
             accounts=changed,
+            observed_at=self._begun_at,
         )
+        outcome = self._record(command)
+        if not outcome.events:
+            return
+        self._recorded += len(changed)
+        rounds = open_rounds(self._ledger, [seen.account_id for seen in changed])
+        self._opened += len(rounds)
+        self._start(rounds)
+
+    def _start(self, rounds: Sequence[AlignmentRound]) -> None:
+        if self._around.starter is not None:
+            self._started += self._around.starter.start(rounds)
+
+    def _look_for_missing(self, organization: OrganizationIds, listed: set[str]) -> None:
+        """Accounts that were there, and are not in the list any more."""
+        if organization.management_account_id not in listed:
+            raise Unavailable(
+                f"AWS lists the accounts without their management account {organization.management_account_id}: the "
+                "list is not whole. It will be read again."
+            )
+        missing = [account_id for account_id in self._around.present() if account_id not in listed]
+        for some in batched(missing[:MISSING_MAX], OBSERVATIONS_MAX):
+            gone = [account_id for account_id in some if self._reader.account(account_id) is None]
+            self._beat.report("looking for accounts gone from the list", len(gone), len(missing))
+            if gone:
+                self._depart(gone)
+
+    def _depart(self, gone: Sequence[str]) -> None:
+        departures = tuple(
+            Departure(account_id=account_id, how=GONE_FROM_THE_LIST, at=self._begun_at) for account_id in gone
+        )
+        digest = sha256(to_json(departures)).hexdigest()
+        command = RecordDepartures(
+            command_id=uuid5(NAMESPACE, f"organization-sync/{self._run_id}/gone/{digest}"),
+            actor=SYSTEM,
+            channel=Channel.WORKFLOW,
+            departures=departures,
+            observed_at=self._begun_at,
+        )
+        if self._record(command).events:
+            self._departed += len(gone)
+
+    def _start_missing(self) -> None:
+        """What was opened while nobody was there to start its process, or by other doors."""
+        if self._around.starter is not None:
+            self._beat.report("starting alignments")
+            self._started += self._around.starter.start_missing(self._around.open_alignments())
+
+    def _record(self, command: Command) -> Accepted:
         # A cancellation waits for the transaction, so that its outcome is known.
         with activity.shield_thread_cancel_exception():
             outcome: Accepted | Refused = self._ledger.record(command, origin_of_activity())
         if isinstance(outcome, Refused):
             raise error_named(outcome.error, outcome.message, outcome.code)
-        self._recorded += max(0, outcome.events - is_new)
         self._position = max(self._position, outcome.position)
+        return outcome
 
 
-def _differs(seen: AccountSeen, known: AccountSeen | None, *, with_tags: bool = False) -> bool:
-    """Whether there is something to record, as `domain.account.decide_observe` will see it."""
-    if known is None or (known.tags is None and not with_tags):
+def _differs(seen: AccountSeen, known: Account, *, with_tags: bool = False) -> bool:
+    """Whether there is something to record, as `domain.account_observing.decide_observe` will see it."""
+    if known.seen is None or (known.seen.tags is None and not with_tags):
         return True
-    if seen.tags is None:
-        seen = seen.model_copy(update={"tags": known.tags})
-    return seen != known
+    return bool(changes(known.seen, seen)) or known.departed_at is not None or needs_alignment(known)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping
 from decimal import Decimal
 
+from activities.waiting_times import waiting_times
 from domain.budget import Book, BudgetLine, book_stream, line_stream
-from domain.business_days import BusinessCalendar
 from domain.calendar import Month
-from domain.decision import Organization, Persona, RecordedEvent
+from domain.decision import Organization, Persona
 from domain.hierarchy import NodePath
 from domain.money import plain
 from domain.people import holders_stream
 from domain.process import ScheduleView
 from domain.schedule import LIVING, Schedule, awaited, nobody_left, schedule_stream
 from domain.schedule_commands import year_ends_at
-from domain.waiting import REMINDERS_MAX, Reminded, Waiting, waiting_stream
+from domain.waiting import Waiting, waiting_stream
 from ledger.ledger import Ledger
 
 
@@ -53,41 +52,12 @@ def read_view(ledger: Ledger, organization: Organization, year: int, product: No
     )
     if schedule.state not in LIVING:
         return view
-    waiting: Waiting = states[waiting_of]
     nobody = view.awaiting == Persona.PORTFOLIO_OWNER and nobody_left(schedule, states[holders_of])
     since = next(event.recorded_at for event in ledger.read(schedule_of) if event.stream_version == schedule.turn)
-    last = _last_reminder(ledger.read(waiting_of), schedule.turn) if waiting.reminded(schedule.turn) else None
-    return view.model_copy(
-        update={"since": since, **_due(organization.business, waiting, schedule.turn, since, last, nobody)}
-    )
-
-
-def _due(
-    business: BusinessCalendar, waiting: Waiting, turn: int, since: datetime, last: datetime | None, nobody: bool
-) -> dict[str, object]:
-    """What time will do in this turn, and when."""
-    reminders, escalated = waiting.reminded(turn), waiting.escalated(turn)
-    escalate_at = since if nobody else business.after(since, business.escalation_days)
-    return {
-        "reminders": reminders,
-        "escalated": escalated,
-        "remind_at": None if reminders >= REMINDERS_MAX else _next_reminder(business, since, reminders, last),
-        "escalate_at": None if escalated else escalate_at,
-    }
-
-
-def _next_reminder(business: BusinessCalendar, since: datetime, reminders: int, last: datetime | None) -> datetime:
-    """After each so many days. Those that nobody was there to send are left out: one late reminder is enough."""
-    every = business.reminder_days
-    next_one = reminders + 1
-    if last is not None:
-        next_one = max(next_one, business.between(since, last) // every + 1)
-    return business.after(since, every * next_one)
-
-
-def _last_reminder(events: Sequence[RecordedEvent], turn: int) -> datetime | None:
-    reminders = (e.recorded_at for e in events if isinstance(e.fact, Reminded) and e.fact.turn == turn)
-    return max(reminders, default=None)
+    waiting: Waiting = states[waiting_of]
+    reminded = ledger.read(waiting_of) if waiting.reminded(schedule.turn) else ()
+    times = waiting_times(organization.business, waiting, reminded, schedule.turn, since, nobody=nobody)
+    return view.model_copy(update={"since": since, **times._asdict()})
 
 
 def _texts(amounts: Mapping[Month, Decimal]) -> dict[Month, str]:

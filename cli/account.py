@@ -13,7 +13,8 @@ from cli.acting import acting
 from cli.decisions import carry_out, outcome_data
 from cli.output import Column, safe, show, table
 from cli.session import Session, day, product_path
-from domain.account import AccountType, AllocateAccount, Share
+from domain.account_allocating import AllocateAccount
+from domain.allocation import AccountType, Share
 from domain.errors import BadInput
 from domain.money import exact, plain
 from views.models import AccountDetail, AllocationDetail

@@ -11,7 +11,7 @@ from cli.doors import decide, register_person, run
 from cli.output import note
 from cli.session import Session
 from cli.works import Step
-from domain.account import AllocateAccount
+from domain.account_allocating import AllocateAccount
 from domain.decision import Accepted
 from domain.errors import AllotError, NotFound, Unavailable
 from domain.hierarchy import NodePath

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self
 
-from domain.account import AccountType
+from domain.allocation import AccountType
 from domain.model import Model
 
 DIRECTORY = Path(__file__).resolve().parent.parent / "demo"

@@ -10,7 +10,8 @@ from cli.doors import run
 from cli.output import show
 from cli.session import Session
 from cli.works import progress_shown, work
-from domain.process import ORGANIZATION_SYNC_PROCESS_ID, SyncRequest, SyncResult, WorkflowName
+from domain.account_process import SyncRequest, SyncResult
+from domain.process import ORGANIZATION_SYNC_PROCESS_ID, WorkflowName
 
 app = typer.Typer(no_args_is_help=True, help="The accounts of AWS Organizations.")
 

@@ -19,8 +19,9 @@ from temporalio.service import RPCError
 from cli.doors import NO_ANSWER, UNTOUCHED_EVENTS, as_our_error, temporal, why_waiting
 from cli.output import console, note, safe
 from cli.session import Session
+from domain.account_process import SyncRequest
 from domain.errors import AllotError, Unavailable
-from domain.process import TASK_QUEUE, BudgetFile, CostSource, PeopleFile, SyncRequest, WorkflowName
+from domain.process import TASK_QUEUE, BudgetFile, CostSource, PeopleFile, WorkflowName
 from domain.process_texts import work_summary
 
 LOOK_EVERY_S = 0.25

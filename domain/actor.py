@@ -56,6 +56,7 @@ class Action(StrEnum):
     ALLOCATE_ACCOUNT = "allocate_account"  # for the first time
     REMAP_ACCOUNT = "remap_account"
     PROPOSE_ALLOCATION = "propose_allocation"
+    MANAGE_ACCOUNT_RULES = "manage_account_rules"
     VIEW_WORKLOAD = "view_workload"
     SUBMIT_ESTIMATE = "submit_estimate"
     DECIDE_ESTIMATE = "decide_estimate"

@@ -21,6 +21,7 @@ Day = Annotated[date, Field(ge=date(YEAR_MIN, 1, 1), le=date(YEAR_MAX, 12, 31))]
 """A day whose month exists here."""
 _MONTH = re.compile(r"(\d{4})-(0[1-9]|1[0-2])", re.ASCII)
 _SUNDAY = 6
+DAYS_OF_WEEK = 7
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -85,6 +86,18 @@ class FiscalCalendar:
 def starts_spend_period(day: date) -> bool:
     """Whether a month or a business week (Sunday to Saturday, cut at month ends) starts on that day."""
     return day.day == 1 or day.weekday() == _SUNDAY
+
+
+def spend_period_of(day: date) -> date:
+    """The first day of the business week that the day is in."""
+    return max(day.replace(day=1), day - timedelta(days=(day.weekday() - _SUNDAY) % DAYS_OF_WEEK))
+
+
+def next_spend_period(day: date) -> date:
+    """The first day on or after that one on which a month or a business week starts."""
+    while not starts_spend_period(day):
+        day += timedelta(days=1)
+    return day
 
 
 def days(first: date, last: date) -> Iterator[date]:

@@ -46,6 +46,9 @@ class WorkflowName(StrEnum):
     BUDGET_LOAD = "BudgetLoad"
     BUDGET_DROP = "BudgetDrop"
     ORGANIZATION_SYNC = "OrganizationSync"
+    ACCOUNT_ALIGNMENT = "AccountAlignment"
+    ACCOUNT_EVENTS = "AccountEvents"
+    ACCOUNT_IMPORT = "AccountImport"
     COST_WATCH = "CostWatch"
     COST_IMPORT = "CostImport"
     DIRECT_DECISION = "DirectDecision"
@@ -263,19 +266,6 @@ class ManifestProblem(Model):
 class CostWatchResult(Model):
     imports: tuple[CostImportResult, ...] = ()
     problems: tuple[ManifestProblem, ...] = ()
-
-
-class SyncRequest(Model):
-    """Starts OrganizationSync: one full read of AWS Organizations."""
-
-
-class SyncResult(Model):
-    accounts: int = 0
-    recorded: int = 0
-    """Accounts that were new or changed."""
-    calls: int = 0
-    """Calls made to AWS."""
-    position: int = 0
 
 
 class DirectCommand(Model):

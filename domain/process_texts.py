@@ -6,15 +6,10 @@ escaped. People are never named here, because these texts are shown to everyone 
 
 from __future__ import annotations
 
+from domain.account_process import SyncRequest
 from domain.cost import ReportVersion
 from domain.decision import Command
-from domain.process import (
-    BudgetFile,
-    CostSource,
-    PeopleFile,
-    ScheduleRound,
-    SyncRequest,
-)
+from domain.process import BudgetFile, CostSource, PeopleFile, ScheduleRound
 
 SUMMARY_BYTES_MAX = 200
 """Bytes the Temporal server keeps of a summary."""

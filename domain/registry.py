@@ -9,10 +9,19 @@ from pydantic import ConfigDict, Field, TypeAdapter
 
 from domain import (
     account,
+    account_allocating,
+    account_facts,
+    account_observing,
+    account_proposals,
+    account_rules,
+    account_trouble,
+    alignment,
     budget,
     budget_load,
     closing,
     cost,
+    expected_account,
+    first_bill,
     people,
     people_commands,
     people_import,
@@ -32,8 +41,15 @@ RULES: Mapping[type[Command], Rule] = {
     **schedule_commands.RULES,
     **schedule_decisions.RULES,
     **schedule_waiting.RULES,
-    **account.RULES,
+    **account_observing.RULES,
+    **account_allocating.RULES,
+    **account_proposals.RULES,
+    **account_rules.RULES,
+    **account_trouble.RULES,
+    **expected_account.RULES,
+    **alignment.RULES,
     **cost.RULES,
+    **first_bill.RULES,
 }
 
 _ALL_FACTS: tuple[type[Fact], ...] = (
@@ -43,7 +59,10 @@ _ALL_FACTS: tuple[type[Fact], ...] = (
     *schedule.FACTS,
     *waiting.FACTS,
     *closing.FACTS,
-    *account.FACTS,
+    *account_facts.FACTS,
+    *account_rules.FACTS,
+    *account_trouble.FACTS,
+    *expected_account.FACTS,
     *cost.FACTS,
 )
 FACTS: Mapping[str, type[Fact]] = {fact.fact_name: fact for fact in _ALL_FACTS}
@@ -60,6 +79,10 @@ FOLDS: Mapping[str, Fold] = {
     "closing": Fold(frozenset(), closing.evolve),
     "account": Fold(account.Account(), account.evolve),
     "organization": Fold(account.AwsOrganization(), account.evolve_organization),
+    "account_rules": Fold(account_rules.AccountRules(), account_rules.evolve),
+    "expected_account": Fold(expected_account.Expectation(), expected_account.evolve),
+    "vending": Fold(False, account_trouble.evolve),
+    "account_event": Fold(False, account_trouble.evolve),
     "cost": Fold(cost.CostPeriod(), cost.evolve),
     "refusal": Fold(None, lambda _state, fact: fact),
 }
@@ -83,7 +106,13 @@ AnyCommand = Annotated[
     | schedule_decisions.DenyReschedule
     | closing.CloseMonth
     | closing.ReopenMonth
-    | account.AllocateAccount,
+    | account_allocating.AllocateAccount
+    | account_allocating.ProposeAllocation
+    | account_proposals.AcceptProposal
+    | account_proposals.DeclineProposal
+    | account_rules.ReplaceAccountRules
+    | expected_account.ExpectAccounts
+    | expected_account.WithdrawExpectation,
     Field(discriminator="kind"),
 ]
 """What may be sent from outside; the other commands are made by activities from what they read."""

@@ -22,6 +22,7 @@ class Overdue(StrEnum):
 
     WAITED_TOO_LONG = "waited too long"
     NOBODY_LEFT = "nobody is left to decide"
+    SPENDING = "it spends without an allocation"
 
 
 class Reminded(Fact):
@@ -36,8 +37,9 @@ class Reminded(Fact):
     """First, second, … reminder of this turn."""
     persona: Persona
     node: NodePath
-    fiscal_year: int
-    product: NodePath
+    fiscal_year: int = 0
+    """0 for what belongs to no year, such as an account."""
+    product: NodePath = NodePath.ROOT
 
 
 class Escalated(Fact):
@@ -50,8 +52,8 @@ class Escalated(Fact):
     """Who has not acted."""
     node: NodePath
     reason: Overdue
-    fiscal_year: int
-    product: NodePath
+    fiscal_year: int = 0
+    product: NodePath = NodePath.ROOT
 
 
 @dataclass(frozen=True, slots=True)

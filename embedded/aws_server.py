@@ -24,6 +24,8 @@ from embedded.process import ROOT, Child, launch
 START_WITHIN_S = 60.0
 PROBE_WITHIN_S = 5.0
 REGION = "us-east-1"
+CREDENTIALS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+"""The stand-in takes any."""
 PAYER_ACCOUNT_ID = "123456789012"
 """The account that moto takes every caller to be, and so the management account of its organization."""
 
@@ -55,8 +57,7 @@ class AwsServer:
         """What boto3 reads."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint_url,
-            "AWS_ACCESS_KEY_ID": "testing",
-            "AWS_SECRET_ACCESS_KEY": "testing",
+            **{name.upper(): value for name, value in CREDENTIALS.items()},
             "AWS_DEFAULT_REGION": REGION,
         }
 

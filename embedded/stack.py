@@ -23,6 +23,7 @@ from typing import Any, Protocol, Self
 
 import psutil
 
+from embedded.account_events import QUEUE_VARIABLE, lay_account_events
 from embedded.aws_server import OWN_AWS_VARIABLES, AwsServer
 from embedded.errors import StartFailed
 from embedded.postgres import Postgres
@@ -172,6 +173,7 @@ class Stack:
         if "temporal" in parts:
             self._progress(f"Temporal is ready: {self.ui_url}")
         if "aws" in parts:
+            self._environment |= self._account_events()
             self._progress("The stand-in for AWS is ready")
         self._state.write_environment(self._environment)
         self._write_state()
@@ -212,6 +214,12 @@ class Stack:
         self._own(aws.launch())
         self._environment.update(aws.environment())
         return aws
+
+    def _account_events(self) -> dict[str, str]:
+        """A queue for messages about accounts, as an installation on AWS has it, unless the user names one."""
+        if os.environ.get(QUEUE_VARIABLE):
+            return {}
+        return lay_account_events(self._environment["AWS_ENDPOINT_URL"])
 
     def _own(self, child: Child) -> Child:
         self._children.append(child)

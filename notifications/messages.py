@@ -11,7 +11,8 @@ from shlex import quote
 from typing import NamedTuple
 from urllib.parse import quote as url_quote
 
-from domain.account import AccountType, Vended
+from domain.account_facts import Vended
+from domain.allocation import AccountType
 from domain.calendar import Month
 from domain.decision import Fact, Grant, Persona, PersonId, RecordedEvent
 from domain.hierarchy import NodePath

@@ -1,103 +1,162 @@
-"""AWS accounts as last seen, and the whole history of their allocation."""
+"""AWS accounts: as last seen, on their way to a budget, and the whole history of their allocation.
+
+The rows follow `domain.account.evolve`, from which decisions are made; a test compares the two on random events.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import date, datetime
-from decimal import Decimal
-from functools import lru_cache
-from itertools import groupby
-from typing import NamedTuple
-from uuid import UUID
+from typing import Any
 
 from pydantic_core import to_json
 
-from domain.account import AccountType, Allocated, Allocation, Changed, Share, Vended
+from domain.account_facts import (
+    AlignmentEnded,
+    AlignmentOpened,
+    Allocated,
+    AllocationProposed,
+    Changed,
+    Departed,
+    FirstBilled,
+    Observed,
+    ProposalDeclined,
+    Returned,
+    Vended,
+)
 from domain.decision import Fact, RecordedEvent
+from domain.expected_account import streams_for
+from domain.waiting import Escalated, Reminded
+from views.account_rows import (
+    ACCOUNTS,
+    ALLOCATIONS,
+    AccountRow,
+    AllocationRow,
+    unseen,
+    waiting_account,
+    with_lifecycle,
+)
 from views.batch import Batch, Projection, missing
-from views.paths import PATHS_REMEMBERED_MAX, path_text, text_path
-from views.tables import Json, Table
+from views.paths import path_text
+from views.tables import Json
+
+FACTS: tuple[type[Fact], ...] = (
+    Vended,
+    Changed,
+    Returned,
+    Departed,
+    FirstBilled,
+    AlignmentOpened,
+    AlignmentEnded,
+    AllocationProposed,
+    ProposalDeclined,
+    Allocated,
+)
+"""All that is recorded in the stream of an account."""
+_PROPOSED = frozenset({"account_type", "shares", "effective_on", "basis", "rule", "proposed_by", "note"})
 
 
-class AccountRow(NamedTuple):
-    account_id: str
-    name: str
-    email: str
-    state: str
-    joined_method: str
-    joined_at: datetime
-    ou_path: str
-    tags: Json | None
-    first_seen_at: datetime
-    aligned_at: datetime | None
-    """When its first allocation was recorded."""
-    allocated_since: date | None
-    """The first day that belongs to a product."""
-    updated_at: datetime
-
-
-class AllocationRow(NamedTuple):
-    account_id: str
-    effective_on: date
-    ordinal: int
-    """Place of the share: they are ordered by product path."""
-    product: str
-    percent: Decimal
-    account_type: str
-    effective_to: date | None
-    """Exclusive; null while it is the last one."""
-    allocated_by: UUID
-    note: str
-    recorded_at: datetime
-
-
-ACCOUNTS = Table("accounts", AccountRow, key=1)
-ALLOCATIONS = Table("allocations", AllocationRow, key=3, group=1, indexes=("(product)",))
-
-
-def wants(batch: Batch, _: RecordedEvent, fact: Vended | Changed | Allocated) -> None:
-    batch.rows(ACCOUNTS).want(fact.account_id)
+def wants(batch: Batch, _: RecordedEvent, fact: Any) -> None:
+    account_id = waiting_account(fact) if isinstance(fact, Reminded | Escalated) else fact.account_id
+    if account_id is not None:
+        batch.rows(ACCOUNTS).want(account_id)
     if isinstance(fact, Allocated):
-        batch.rows(ALLOCATIONS).want(fact.account_id)
+        batch.rows(ALLOCATIONS).want(account_id)
 
 
-def fold(batch: Batch, event: RecordedEvent, fact: Fact) -> None:
+def fold(batch: Batch, event: RecordedEvent, fact: Any) -> None:
+    if isinstance(fact, Reminded | Escalated):
+        _wait(batch, event, fact)
+        return
     accounts = batch.rows(ACCOUNTS)
-    assert isinstance(fact, Vended | Changed | Allocated)
     before = accounts.get(fact.account_id)
-    match fact:
-        case Vended() | Changed():
-            accounts.put(_seen(event, fact, before))
-        case Allocated() if before is not None:
-            since = min(before.allocated_since or fact.effective_on, fact.effective_on)
-            accounts.put(
-                before._replace(
-                    aligned_at=before.aligned_at or event.recorded_at,
-                    allocated_since=since,
-                    updated_at=event.recorded_at,
-                )
-            )
-            _allocate(batch, event, fact)
-            batch.changes.realigned.add(fact.account_id)
-        case _:
+    if before is None:
+        if not isinstance(fact, Observed | FirstBilled):
             raise missing(event, f"account {fact.account_id}")
+        before = unseen(fact.account_id, event.recorded_at)
+    changes = _allocating(event, fact, before) if isinstance(fact, _ALLOCATING) else _living(event, fact, before)
+    accounts.put(with_lifecycle(before._replace(updated_at=event.recorded_at, **changes)))
+    if isinstance(fact, Allocated):
+        _allocate(batch, event, fact)
+        batch.changes.realigned.add(fact.account_id)
 
 
-def _seen(event: RecordedEvent, fact: Vended | Changed, before: AccountRow | None) -> AccountRow:
-    return AccountRow(
-        account_id=fact.account_id,
-        name=fact.name,
-        email=fact.email,
-        state=fact.state,
-        joined_method=fact.joined_method,
-        joined_at=fact.joined_at,
-        ou_path=fact.ou_path,
-        tags=None if fact.tags is None else Json(to_json(fact.tags).decode()),
-        first_seen_at=before.first_seen_at if before else event.recorded_at,
-        aligned_at=before.aligned_at if before else None,
-        allocated_since=before.allocated_since if before else None,
-        updated_at=event.recorded_at,
-    )
+def _living(event: RecordedEvent, fact: Fact, before: AccountRow) -> dict[str, Any]:
+    """What AWS has shown or billed."""
+    match fact:
+        case Observed():
+            return _seen(event, fact, before)
+        case Departed():
+            return {"departed_at": fact.at, "departed_how": fact.how}
+        case FirstBilled():
+            return {"first_billed_on": fact.first_usage_on, "billed_at": before.billed_at or event.recorded_at}
+    raise TypeError(f"{type(fact).__name__} is no fact of an account")
+
+
+def _seen(event: RecordedEvent, fact: Observed, before: AccountRow) -> dict[str, Any]:
+    first = {"source": fact.source, "first_seen_at": event.recorded_at, "first_seen_position": event.position}
+    return (first if before.first_seen_at is None else {}) | {
+        "name": fact.name,
+        "email": fact.email,
+        "state": fact.state,
+        "joined_method": fact.joined_method,
+        "joined_at": fact.joined_at,
+        "ou_path": fact.ou_path,
+        "tags": None if fact.tags is None else Json(to_json(fact.tags).decode()),
+        "keys": [stream.key for stream in streams_for(fact)],
+        "departed_at": None,
+        "departed_how": "",
+    }
+
+
+def _allocating(event: RecordedEvent, fact: Fact, before: AccountRow) -> dict[str, Any]:
+    """What people and rules have said."""
+    match fact:
+        case AlignmentOpened():
+            return {
+                "occasion": fact.occasion,
+                "open_reason": fact.reason.value,
+                "opened_at": event.recorded_at,
+                "opened_position": event.position,
+                "ended_reason": "",
+                "proposal": None,
+                "reminders": 0,
+                "escalated_at": None,
+            }
+        case AlignmentEnded():
+            return {"open_reason": None, "ended_reason": fact.reason, "proposal": None}
+        case AllocationProposed():
+            return {"proposal": _proposal(event, fact)}
+        case ProposalDeclined():
+            return {"proposal": None}
+        case Allocated():
+            return {
+                "open_reason": None,
+                "proposal": None,
+                "aligned_at": before.aligned_at or event.recorded_at,
+                "allocated_since": min(before.allocated_since or fact.effective_on, fact.effective_on),
+            }
+    raise TypeError(f"{type(fact).__name__} says nothing about an allocation")
+
+
+_ALLOCATING = (AlignmentOpened, AlignmentEnded, AllocationProposed, ProposalDeclined, Allocated)
+
+
+def _proposal(event: RecordedEvent, fact: AllocationProposed) -> Json:
+    proposed = fact.model_dump(mode="json", include=set(_PROPOSED))
+    return Json(to_json({**proposed, "number": fact.proposal, "proposed_at": event.recorded_at}).decode())
+
+
+def _wait(batch: Batch, event: RecordedEvent, fact: Reminded | Escalated) -> None:
+    """What was said about an earlier occasion is over with it."""
+    account_id = waiting_account(fact)
+    if account_id is None:  # a schedule
+        return
+    before = batch.rows(ACCOUNTS).get(account_id)
+    if before is None:
+        raise missing(event, f"account {account_id}")
+    if fact.turn != before.occasion:
+        return
+    told = {"reminders": fact.count} if isinstance(fact, Reminded) else {"escalated_at": event.recorded_at}
+    batch.rows(ACCOUNTS).put(before._replace(**told))
 
 
 def _allocate(batch: Batch, event: RecordedEvent, fact: Allocated) -> None:
@@ -122,27 +181,12 @@ def _allocate(batch: Batch, event: RecordedEvent, fact: Allocated) -> None:
                 effective_to=effective_to,
                 allocated_by=fact.allocated_by,
                 note=fact.note,
+                basis=fact.basis.value,
+                rule=fact.rule,
+                proposal=fact.proposal,
                 recorded_at=event.recorded_at,
             )
         )
 
 
-def history(rows: Iterable[AllocationRow]) -> tuple[Allocation, ...]:
-    """An account's allocations as its stream would give them, in the shape that the rules of the domain take."""
-    ordered = sorted(rows, key=lambda row: (row.effective_on, row.ordinal))
-    return tuple(
-        Allocation.model_construct(
-            effective_on=effective_on,
-            account_type=AccountType(entry[0].account_type),
-            shares=tuple(_share(row.product, row.percent) for row in entry),
-        )
-        for effective_on, entry in ((day, list(group)) for day, group in groupby(ordered, lambda r: r.effective_on))
-    )
-
-
-@lru_cache(PATHS_REMEMBERED_MAX)
-def _share(product: str, percent: Decimal) -> Share:
-    return Share.model_construct(product=text_path(product), percent=percent)
-
-
-PROJECTION = Projection((ACCOUNTS, ALLOCATIONS), (Vended, Changed, Allocated), wants, fold)
+PROJECTION = Projection((ACCOUNTS, ALLOCATIONS), (*FACTS, Reminded, Escalated), wants, fold)

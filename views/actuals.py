@@ -7,7 +7,6 @@ falls before the first allocation stays unallocated. So products and unallocated
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -15,14 +14,13 @@ from typing import NamedTuple
 from psycopg.sql import SQL
 from pydantic_core import to_json
 
-from domain.account import intervals, split_spend
 from domain.calendar import Month
 from domain.cost import PeriodImported
 from domain.decision import RecordedEvent
 from domain.money import decimals_of, plain, total
-from views.accounts import ALLOCATIONS, history
+from views.account_rows import ALLOCATIONS, history
 from views.batch import ZERO, Batch, Change, Projection
-from views.paths import path_text
+from views.spend import AccountMonth, months_of, split_months
 from views.tables import Json, Table
 
 
@@ -81,17 +79,6 @@ DAILY = Table("daily_spend", DailyRow, key=3, indexes=("(billing_period, account
 SHARES = Table("account_shares", ShareRow, key=3, group=2, indexes=("(fiscal_year, product)",))
 UNALLOCATED = Table("unallocated_spend", UnallocatedRow, key=2)
 
-AccountMonth = tuple[str, date]
-
-
-class Piece(NamedTuple):
-    """Spend of an account over days with one and the same allocation."""
-
-    account_id: str
-    billing_period: date
-    first: date
-    last: date
-
 
 def wants(batch: Batch, _: RecordedEvent, fact: PeriodImported) -> None:
     batch.rows(PERIODS).want(fact.billing_period.first_day)
@@ -123,7 +110,8 @@ def settle(batch: Batch) -> None:
     months: dict[AccountMonth, None] = {}
     for month, (_, fact) in sorted(batch.changes.imported.items()):
         months.update(dict.fromkeys(_import(batch, month, fact.report_version)))
-    months.update(dict.fromkeys(_months_of(batch, batch.changes.realigned)))
+    daily = DAILY.named(batch.generation)
+    months.update(dict.fromkeys(months_of(batch.cursor, daily, sorted(batch.changes.realigned))))
     if months:
         _split(batch, list(months))
 
@@ -158,15 +146,6 @@ def _import(batch: Batch, month: Month, report_version: str) -> list[AccountMont
     return [*before, *cursor.execute(accounts, [period]).fetchall()]
 
 
-def _months_of(batch: Batch, accounts: Iterable[str]) -> list[AccountMonth]:
-    """The months in which these accounts have spend."""
-    wanted = sorted(accounts)
-    if not wanted:
-        return []
-    query = SQL("SELECT DISTINCT account_id, billing_period FROM {} WHERE account_id = ANY(%s)")
-    return batch.cursor.execute(query.format(DAILY.named(batch.generation)), [wanted]).fetchall()
-
-
 def _split(batch: Batch, months: list[AccountMonth]) -> None:
     allocations, shares, unallocated = batch.rows(ALLOCATIONS), batch.rows(SHARES), batch.rows(UNALLOCATED)
     for account_id, period in months:
@@ -174,39 +153,12 @@ def _split(batch: Batch, months: list[AccountMonth]) -> None:
         shares.want(account_id, period)
         unallocated.want(account_id, period)
     batch.load()
-    accounts = {account_id for account_id, _ in months}
-    histories = {account_id: history(allocations.having(account_id)) for account_id in accounts}
-    cut = {
-        Piece(account_id, period, first, last): allocation
-        for account_id, period in months
-        for first, last, allocation in intervals(histories[account_id], Month.of(period))
-    }
+    histories = {account_id: history(allocations.having(account_id)) for account_id in {month[0] for month in months}}
     decimals = decimals_of(batch.organization.currency)
-    owned: dict[AccountMonth, dict[str, Decimal]] = {month: {} for month in months}
-    nobodys: dict[AccountMonth, tuple[Decimal, date]] = {}
-    for piece, amount, since in _sums(batch, list(cut)):
-        allocation, month = cut[piece], piece[:2]
-        if allocation is None:
-            nobodys[month] = (amount, since)
-            continue
-        for product, part in split_spend(amount, allocation.shares, decimals).items():
-            name = path_text(product)
-            owned[month][name] = owned[month].get(name, ZERO) + part
+    spent = split_months(batch.cursor, DAILY.named(batch.generation), months, histories, decimals)
     for month in months:
-        _store_shares(batch, month, owned[month])
-        _store_unallocated(batch, month, nobodys.get(month))
-
-
-def _sums(batch: Batch, pieces: list[Piece]) -> list[tuple[Piece, Decimal, date]]:
-    """What each piece cost, and its first day with spend; in the order of the pieces."""
-    query = SQL(
-        "SELECT p.n, sum(d.amount), min(d.day) "
-        "FROM unnest(%s::text[], %s::date[], %s::date[], %s::date[]) WITH ORDINALITY "
-        "AS p(account_id, billing_period, first, last, n) "
-        "JOIN {} d USING (account_id, billing_period) WHERE d.day BETWEEN p.first AND p.last GROUP BY p.n ORDER BY p.n"
-    ).format(DAILY.named(batch.generation))
-    found = batch.cursor.execute(query, [list(column) for column in zip(*pieces, strict=True)])
-    return [(pieces[n - 1], amount, since) for n, amount, since in found]
+        _store_shares(batch, month, spent[month].products)
+        _store_unallocated(batch, month, spent[month].unallocated)
 
 
 def _store_shares(batch: Batch, month: AccountMonth, owned: dict[str, Decimal]) -> None:

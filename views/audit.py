@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
 from pydantic_core import to_json
 
-from domain.account import Allocated, Changed, OrganizationSeen, Vended
+from domain import account_rules, account_trouble, expected_account
+from domain.account_facts import (
+    FACTS as ACCOUNT_FACTS,
+)
+from domain.account_facts import (
+    AlignmentEnded,
+    AlignmentOpened,
+    Allocated,
+    AllocationProposed,
+    Departed,
+    FirstBilled,
+    Observed,
+    OrganizationSeen,
+    ProposalDeclined,
+)
+from domain.account_rules import RULES_STREAM, RulesReplaced
+from domain.account_trouble import MessageRejected, VendingFailed
+from domain.allocation import Share
 from domain.budget import AnnualApproved, BudgetLoaded, ProductWithdrawn
 from domain.closing import MonthClosed, MonthReopened
 from domain.cost import PeriodImported
@@ -27,6 +45,7 @@ from domain.people import (
 from domain.schedule import FACTS as SCHEDULE_FACTS
 from domain.schedule import ScheduleFact
 from domain.waiting import Escalated, Reminded
+from views.account_rows import waiting_account
 from views.batch import Batch, BrokenLog, Projection
 from views.paths import path_text
 from views.tables import Json, Table
@@ -42,7 +61,8 @@ class AuditRow(NamedTuple):
     stream_version: int
     fact_name: str
     subjects: list[str]
-    """Streams, product paths, account ids, persons' ids, billing periods, content hashes, the command's id."""
+    """Streams, product paths, account ids, persons' ids, billing periods, content hashes, names and addresses of
+    expected accounts, the command's id."""
     actor: UUID
     on_behalf_of: UUID | None
     channel: str
@@ -78,10 +98,10 @@ _FACTS: tuple[type[Fact], ...] = (
     Escalated,
     MonthClosed,
     MonthReopened,
-    OrganizationSeen,
-    Vended,
-    Changed,
-    Allocated,
+    *ACCOUNT_FACTS,
+    *account_rules.FACTS,
+    *account_trouble.FACTS,
+    *expected_account.FACTS,
     PeriodImported,
 )
 
@@ -121,26 +141,57 @@ def subject_key(text: str) -> str:
 def subjects(fact: Fact) -> list[str]:
     """What a person may ask for to find this event, besides its stream and its command."""
     match fact:
-        case ScheduleFact() | Reminded() | Escalated():
+        case ScheduleFact():
             return [path_text(fact.product)]
+        case Reminded() | Escalated():
+            return [waiting_account(fact) or path_text(fact.product)]
         case AnnualApproved() | ProductWithdrawn():
             return [path_text(fact.product), fact.content_hash]
         case BudgetLoaded():
             return [str(fact.fiscal_year), fact.content_hash]
         case MonthClosed() | MonthReopened():
             return [str(fact.fiscal_year), str(fact.month)]
-        case Vended() | Changed():
-            return [fact.account_id]
-        case Allocated():
-            return [fact.account_id, *(path_text(share.product) for share in fact.shares)]
-        case OrganizationSeen():
-            return [fact.organization_id, fact.management_account_id]
         case PeriodImported():
             return [str(fact.billing_period), fact.report_version]
         case CommandRefused():
             return [fact.subject, *fact.subject.split("/", 1)[1:]]
         case _:
+            return _subjects_of_accounts(fact)
+
+
+def _subjects_of_accounts(fact: Fact) -> list[str]:
+    match fact:
+        case OrganizationSeen():
+            return [fact.organization_id, fact.management_account_id]
+        case Allocated() | AllocationProposed():
+            return [fact.account_id, *_products(fact.shares)]
+        case FirstBilled():
+            return [fact.account_id, fact.billing_period, fact.report_version]
+        case Observed() | Departed() | AlignmentOpened() | AlignmentEnded() | ProposalDeclined():
+            return [fact.account_id]
+        case RulesReplaced():
+            return [RULES_STREAM.category, *_products([share for rule in fact.rules for share in rule.shares])]
+        case expected_account.Registered():
+            return [*_of_expected(fact.key), *_products(fact.shares)]
+        case expected_account.Withdrawn():
+            return _of_expected(fact.key)
+        case expected_account.Appeared():
+            return [*_of_expected(fact.key), fact.account_id]
+        case VendingFailed():
+            return [text for text in (fact.request, fact.account_name, fact.account_id) if text]
+        case MessageRejected():
+            return [fact.message_id]
+        case _:
             return _subjects_of_people(fact)
+
+
+def _of_expected(key: str) -> list[str]:
+    """The key, and the address or name in it, as people write it."""
+    return [key, key.partition(":")[2]]
+
+
+def _products(shares: Sequence[Share]) -> list[str]:
+    return [path_text(share.product) for share in shares]
 
 
 def _subjects_of_people(fact: Fact) -> list[str]:

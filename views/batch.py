@@ -68,6 +68,8 @@ class Changes:
     """Accounts with a new allocation."""
     products: dict[tuple[str, int], None] = field(default_factory=dict)
     """Products and years whose schedule or budget line changed, or that somebody was reminded of; in order."""
+    accounts: dict[str, None] = field(default_factory=dict)
+    """Accounts of which anything was recorded, or whose turn somebody was reminded of; in order."""
     seats: set[tuple[str, str]] = field(default_factory=set)
     """Personas on nodes whose holders changed."""
 

@@ -80,7 +80,7 @@ class NodeRow(NamedTuple):
 
 BOOKS = Table("budget_books", BookRow, key=1)
 LOADS = Table("budget_loads", LoadRow, key=2)
-LINES = Table("budget_lines", LineRow, key=2)
+LINES = Table("budget_lines", LineRow, key=2, indexes=("(code, fiscal_year) WHERE code <> ''",))
 HIERARCHY = Table("hierarchy", NodeRow, key=2, indexes=("(fiscal_year, parent)",))
 
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from domain.account import Lifecycle
 from domain.business_days import BusinessCalendar
 from domain.calendar import Month
 from domain.decision import Persona
@@ -15,6 +16,9 @@ from domain.hierarchy import DEFAULT_LABELS, NodePath
 from domain.model import Model
 from domain.money import EXACT, Amount, decimals_of, decimals_used
 from domain.schedule import State
+from views.account_models import AccountDetail as AccountDetail
+from views.account_models import AllocationDetail as AllocationDetail
+from views.account_models import ShareDetail as ShareDetail
 
 
 class RollupRow(Model):
@@ -59,6 +63,8 @@ class UnallocatedAccount(Model):
     since: date
     """First day with unallocated spend in this fiscal year."""
     months: dict[Month, Amount]
+    lifecycle: Lifecycle = Lifecycle.UNKNOWN
+    """Where the account stands now; it may have been allocated since for later days."""
 
     def age_days(self, today: date) -> int:
         return (today - self.since).days
@@ -168,40 +174,6 @@ class ScheduleDetail(Model):
     """As loaded with the budget."""
     actual: dict[Month, Amount]
     updated_at: datetime
-
-
-class ShareDetail(Model):
-    product: NodePath
-    percent: Amount
-
-
-class AllocationDetail(Model):
-    account_id: str
-    account_type: str
-    effective_on: date
-    effective_to: date | None
-    """Exclusive; None for the last one."""
-    shares: tuple[ShareDetail, ...]
-    allocated_by: UUID
-    allocated_by_name: str
-    note: str
-    recorded_at: datetime
-
-
-class AccountDetail(Model):
-    account_id: str
-    name: str
-    email: str
-    state: str
-    joined_method: str
-    joined_at: datetime
-    ou_path: str
-    tags: dict[str, str]
-    first_seen_at: datetime
-    aligned_at: datetime | None
-    allocated_since: date | None
-    allocation: AllocationDetail | None
-    """The last one of its history."""
 
 
 class Why(StrEnum):

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from datetime import date
-from itertools import groupby
 from time import monotonic, sleep
-from typing import Any
 from uuid import UUID
-
-from psycopg import Cursor
 
 from domain.calendar import Month
 from domain.errors import Unavailable
 from domain.hierarchy import PRODUCT_LEVEL, NodePath
 from views import books, directory
-from views.accounts import AllocationRow
+from views.account_queries import KNOWN_MAX, AccountViews
 from views.audit import subject_key
-from views.database import Database
 from views.generations import live
 from views.inbox import found_tasks, task_detail
 from views.models import (
-    AccountDetail,
-    AllocationDetail,
     AuditEntry,
     BudgetLoadDetail,
     ClosedMonth,
@@ -30,7 +23,6 @@ from views.models import (
     PersonDetail,
     RollupReport,
     ScheduleDetail,
-    ShareDetail,
     TaskDetail,
 )
 from views.report import rollup_report
@@ -38,8 +30,6 @@ from views.schedule_detail import current_round, months, schedule_detail
 
 AUDIT_ENTRIES_MAX = 10_000
 TASKS_MAX = 1_000
-KNOWN_MAX = 200_000
-"""As many products as one budget file may have."""
 WAIT_POLL_S = 0.005
 
 _FISCAL_YEARS = "SELECT fiscal_year FROM rollup WHERE path = '/' UNION SELECT fiscal_year FROM cost_periods ORDER BY 1"
@@ -51,10 +41,15 @@ _CATEGORIES = (
     "schedule",
     "waiting",
     "waiting/schedule",
+    "waiting/account",
     "budget_line",
     "budget",
     "closing",
     "account",
+    "account_rules",
+    "account_event",
+    "expected_account",
+    "vending",
     "cost",
     "person",
     "holders",
@@ -70,7 +65,7 @@ FROM audit WHERE subjects && %(keys)s::text[]
 ORDER BY position DESC LIMIT %(limit)s"""
 
 
-class Views(Database):
+class Views(AccountViews):
     """The views of one database."""
 
     # Figures
@@ -101,12 +96,6 @@ class Views(Database):
         parameters = {"year": fiscal_year, "prefix": prefix, "limit": limit}
         with self.snapshot() as cursor:
             return tuple(NodePath.parse(text) for (text,) in cursor.execute(_KNOWN_PRODUCTS, parameters))
-
-    def known_accounts(self, limit: int = KNOWN_MAX) -> tuple[str, ...]:
-        """Account ids, for suggestions."""
-        with self.snapshot() as cursor:
-            found = cursor.execute("SELECT account_id FROM accounts ORDER BY 1 LIMIT %s", [limit])
-            return tuple(account_id for (account_id,) in found)
 
     def known_people(self, limit: int = KNOWN_MAX) -> tuple[str, ...]:
         """Addresses of the directory, for suggestions."""
@@ -139,30 +128,6 @@ class Views(Database):
         """The round whose process a message belongs to. A request to reschedule an approved one begins the next."""
         with self.snapshot() as cursor:
             return current_round(cursor, fiscal_year, product, for_request)
-
-    # Accounts
-
-    def accounts(self, account_id: str | None = None) -> tuple[AccountDetail, ...]:
-        """All of them, or the one asked for."""
-        where = "WHERE %(id)s::text IS NULL OR account_id = %(id)s"
-        columns = (
-            "account_id, name, email, state, joined_method, joined_at, ou_path, tags, first_seen_at, aligned_at, "
-            "allocated_since"
-        )
-        with self.snapshot() as cursor:
-            rows = cursor.execute(f"SELECT {columns} FROM accounts {where} ORDER BY 1", {"id": account_id}).fetchall()  # noqa: S608
-            last = {entry.account_id: entry for entry in _allocations(cursor, account_id)}
-        return tuple(
-            AccountDetail(
-                **dict(zip(columns.split(", "), row, strict=True)) | {"tags": row[7] or {}}, allocation=last.get(row[0])
-            )
-            for row in rows
-        )
-
-    def allocations(self, account_id: str) -> tuple[AllocationDetail, ...]:
-        """The whole history, by effective date."""
-        with self.snapshot() as cursor:
-            return tuple(_allocations(cursor, account_id))
 
     # People and what they must do
 
@@ -197,8 +162,9 @@ class Views(Database):
     def audit(self, subject: str, limit: int = AUDIT_ENTRIES_MAX) -> tuple[AuditEntry, ...]:
         """Every event about a subject, in order; the latest where there are more than the limit.
 
-        A subject is a product or a node above products, `2026/` and a product, an account, a billing period, a
-        fiscal year, a person's address or id, a content hash, a command id, or a stream such as `schedule/2026/…`.
+        A subject is a product or a node above products, `2026/` and a product, an account, an expected account's
+        address or name, `account_rules`, a billing period, a fiscal year, a person's address or id, a content hash, a
+        command id, or a stream such as `schedule/2026/…`.
         """
         keys = [subject, *(f"{category}/{subject}" for category in _CATEGORIES)]
         with self.snapshot() as cursor:
@@ -237,27 +203,3 @@ class Views(Database):
                 )
             sleep(WAIT_POLL_S)
         return reached
-
-
-def _allocations(cursor: Cursor[Any], account_id: str | None) -> list[AllocationDetail]:
-    query = (
-        f"SELECT {', '.join(AllocationRow._fields)} FROM allocations "  # noqa: S608 - columns from our own code
-        "WHERE %(id)s::text IS NULL OR account_id = %(id)s ORDER BY account_id, effective_on, ordinal"
-    )
-    rows = [AllocationRow(*row) for row in cursor.execute(query, {"id": account_id})]
-    names = directory.names(cursor, [row.allocated_by for row in rows])
-    entries = [list(entry) for _, entry in groupby(rows, lambda row: (row.account_id, row.effective_on))]
-    return [
-        AllocationDetail(
-            account_id=entry[0].account_id,
-            account_type=entry[0].account_type,
-            effective_on=entry[0].effective_on,
-            effective_to=entry[0].effective_to,
-            shares=tuple(ShareDetail(product=NodePath.parse(r.product), percent=r.percent.normalize()) for r in entry),
-            allocated_by=entry[0].allocated_by,
-            allocated_by_name=names.get(entry[0].allocated_by, ""),
-            note=entry[0].note,
-            recorded_at=entry[0].recorded_at,
-        )
-        for entry in entries
-    ]

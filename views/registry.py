@@ -5,7 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from domain.registry import FACTS
-from views import accounts, actuals, audit, budgets, closing, people, rollup, schedules, tasks
+from views import (
+    account_rules,
+    account_troubles,
+    accounts,
+    actuals,
+    audit,
+    budgets,
+    closing,
+    expected_accounts,
+    people,
+    rollup,
+    schedules,
+    tasks,
+)
 from views.batch import Projection
 from views.tables import Table
 
@@ -15,6 +28,9 @@ PROJECTIONS: tuple[Projection, ...] = (
     schedules.PROJECTION,
     closing.PROJECTION,
     accounts.PROJECTION,
+    expected_accounts.PROJECTION,
+    account_rules.PROJECTION,
+    account_troubles.PROJECTION,
     tasks.PROJECTION,  # after all whose rows it looks at: people, budgets, schedules, accounts
     actuals.PROJECTION,
     audit.PROJECTION,

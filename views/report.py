@@ -9,6 +9,7 @@ from typing import Any
 
 from psycopg import Cursor
 
+from domain.account import Lifecycle
 from domain.calendar import Month
 from domain.hierarchy import DEFAULT_LABELS, PRODUCT_LEVEL, NodePath
 from domain.money import total
@@ -18,6 +19,9 @@ from views.models import PeriodCheck, RollupReport, RollupRow, UnallocatedAccoun
 from views.paths import path_text
 
 ORGANIZATION_LABEL = "Organization"
+
+Account = tuple[str, str, str | None]
+"""Id, name, and where it stands in its life."""
 
 _COLUMNS = "r.path, r.level, r.annual, r.planned, r.actual, r.lines, r.approved"
 _NODES = f"""
@@ -30,7 +34,7 @@ WHERE r.fiscal_year = %(year)s"""  # noqa: S608
 # `0` is the character after `/`. Between the node and all below it stand only names that begin alike, such as `Web 2`.
 _AT_OR_BELOW = "r.path >= %(node)s AND r.path < %(node)s || '0' AND (r.path = %(node)s OR r.path > %(node)s || '/')"
 _UNALLOCATED = """
-SELECT u.account_id, coalesce(a.name, ''), u.billing_period, u.amount, u.since
+SELECT u.account_id, coalesce(a.name, ''), a.lifecycle, u.billing_period, u.amount, u.since
 FROM unallocated_spend u LEFT JOIN accounts a USING (account_id)
 WHERE u.fiscal_year = %(year)s ORDER BY u.billing_period"""
 _PERIODS = """
@@ -103,10 +107,11 @@ def _row(values: tuple[Any, ...], currency: str, labels: Sequence[str]) -> Rollu
 
 
 def _unallocated(found: Cursor[Any], currency: str) -> tuple[UnallocatedAccount, ...]:
-    months: dict[tuple[str, str], dict[Month, Decimal]] = {}
+    """By account; one without a row has spent something, and nothing else is known of it yet."""
+    months: dict[Account, dict[Month, Decimal]] = {}
     since: dict[str, date] = {}
-    for account_id, name, period, amount, first_day in found:
-        months.setdefault((account_id, name), {})[Month.of(period)] = tidy(amount, currency)
+    for account_id, name, lifecycle, period, amount, first_day in found:
+        months.setdefault((account_id, name, lifecycle), {})[Month.of(period)] = tidy(amount, currency)
         since.setdefault(account_id, first_day)
     accounts = [
         UnallocatedAccount(
@@ -115,8 +120,9 @@ def _unallocated(found: Cursor[Any], currency: str) -> tuple[UnallocatedAccount,
             amount=tidy(total(list(amounts.values())), currency),
             since=since[account_id],
             months=amounts,
+            lifecycle=Lifecycle(lifecycle or Lifecycle.UNKNOWN),
         )
-        for (account_id, name), amounts in months.items()
+        for (account_id, name, lifecycle), amounts in months.items()
     ]
     return tuple(sorted(accounts, key=lambda account: (-account.amount, account.account_id)))
 

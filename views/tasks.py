@@ -1,25 +1,24 @@
 """Open tasks: what somebody must decide or do, whose it is, and who has it too. A task goes when it is done.
 
-A product's task is a function of its schedule and its budget line, and who has it a function of the task and of the
-grants: so they are worked out once at the end of a batch, for the products that it touched and the seats (a persona on
-a node) whose holders it changed. Who has a task:
+A product's task is a function of its schedule and its budget line, an account's one of the account, and who has it a
+function of the task and of the grants: so they are worked out once at the end of a batch, for the products and accounts
+that it touched and the seats (a persona on a node) whose holders it changed. Who has a task:
 
     its seat         whoever holds the persona on the node, but for those who asked for what is to be decided
     the seat above   once it was escalated, or where nobody is left on its seat: the department owner for a decision,
-                     the portfolio owner for what is the product owner's (to know of it: only an owner can submit)
+                     the portfolio owner for what is the product owner's (to know of it: only an owner can submit),
+                     cloud engineers for the first allocation of an account
     financial admin  with the seat above for a decision; else where nobody is left there either
 """
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
-from enum import StrEnum
+from datetime import date, timedelta
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from psycopg.sql import SQL
 
-from domain.account import Allocated, Changed, Vended
 from domain.budget import AnnualApproved, ProductWithdrawn
 from domain.decision import Fact, Organization, Persona, RecordedEvent
 from domain.hierarchy import NodePath
@@ -28,78 +27,20 @@ from domain.people import Granted, GrantWithdrawn
 from domain.schedule import FACTS as SCHEDULE_FACTS
 from domain.schedule import LIVING, State
 from domain.waiting import Escalated, Reminded
-from views.accounts import ACCOUNTS
+from views.account_rows import ACCOUNTS, waiting_account
+from views.account_tasks import NO_YEAR, task_of_account, with_stand_ins
+from views.accounts import FACTS as ACCOUNT_FACTS
 from views.batch import Batch, Projection
 from views.budgets import LINES, LineRow
 from views.paths import above, path_text
 from views.people import GRANTS
 from views.schedule_rows import SCHEDULES, ScheduleRow
-from views.tables import Table
-
-CLOSED = "CLOSED"
-"""State of an account, in the words of AWS, in which nothing is left to allocate."""
-
-
-class TaskKind(StrEnum):
-    SUBMIT_SCHEDULE = "submit_schedule"
-    APPROVE_SCHEDULE = "approve_schedule"
-    REVISE_SCHEDULE = "revise_schedule"
-    RESCHEDULE = "reschedule"
-    DECIDE_RESCHEDULE = "decide_reschedule"
-    ALLOCATE_ACCOUNT = "allocate_account"
-
+from views.task_rows import TASKS, TaskRow, new_task
+from views.task_rows import TaskKind as TaskKind
 
 DECISIONS = frozenset({TaskKind.APPROVE_SCHEDULE, TaskKind.DECIDE_RESCHEDULE})
-
-
-class TaskRow(NamedTuple):
-    subject: str
-    """A product path, or an account id."""
-    fiscal_year: int
-    """0 for a task of no year."""
-    kind: str
-    persona: str
-    """Its seat: a holder of this persona …"""
-    node: str
-    """… on this node …"""
-    not_by: list[str]
-    """… but none of these persons, who asked for it, nor anybody in their place."""
-    vacant: bool
-    """Nobody is left on its seat."""
-    above_persona: str | None
-    """The seat above, where it has the task, too."""
-    above_node: str | None
-    to_admins: bool
-    """Whether financial admins have it, besides those of its seat."""
-    version: int
-    """What is to be decided on; 0 where nothing was submitted."""
-    detail: str
-    """The submitter's note, the reason of whoever sent it back, or the account's name."""
-    since: datetime
-    position: int
-    """Where the log says so: the oldest task has the lowest."""
-    timed: bool
-    """Whether reminders and escalation come; without a process nobody is reminded."""
-    reminders: int
-    escalated: bool
-    until: date | None
-    """The last day in the office on which it can be done."""
-
-
-TASKS = Table(
-    "tasks",
-    TaskRow,
-    key=2,
-    indexes=(
-        "(persona, node, position)",
-        "(above_node, position) WHERE above_node IS NOT NULL",
-        "(fiscal_year, position) WHERE to_admins",
-        "(fiscal_year, position)",
-    ),
-)
-"""One open task a subject and year: of a schedule it is always one person's turn."""
-
-_SEATS = frozenset({Persona.PRODUCT_OWNER, Persona.PORTFOLIO_OWNER})
+"""On schedules."""
+_SEATS = frozenset({Persona.PRODUCT_OWNER, Persona.PORTFOLIO_OWNER, Persona.FINANCIAL_ADMIN})
 """Personas whose tasks go elsewhere when nobody holds them."""
 _OF_SEATS = """
 SELECT t.subject, t.fiscal_year FROM {tasks} t JOIN unnest(%s::text[], %s::text[]) AS s(persona, node)
@@ -112,14 +53,20 @@ def wants(batch: Batch, _: RecordedEvent, fact: Any) -> None:
     match fact:
         case Granted() | GrantWithdrawn():
             batch.rows(GRANTS).want(fact.persona.value, path_text(fact.node))
-        case Vended() | Changed() | Allocated():
-            batch.rows(TASKS).want(fact.account_id, 0)
-            batch.rows(ACCOUNTS).want(fact.account_id)
+        case _ if (account_id := _account_of(fact)) is not None:
+            _want_account(batch, account_id)
         case _:
             product = path_text(fact.product)
             batch.rows(SCHEDULES).want(fact.fiscal_year, product)
             batch.rows(LINES).want(fact.fiscal_year, product)
             _want_task(batch, product, fact.fiscal_year)
+
+
+def _account_of(fact: Any) -> str | None:
+    """The account that it is about; None for a schedule or a budget line."""
+    if isinstance(fact, Reminded | Escalated):
+        return waiting_account(fact)
+    return str(fact.account_id) if type(fact) in ACCOUNT_FACTS else None
 
 
 def _want_task(batch: Batch, product: str, fiscal_year: int) -> None:
@@ -130,48 +77,47 @@ def _want_task(batch: Batch, product: str, fiscal_year: int) -> None:
     grants.want(Persona.PORTFOLIO_OWNER.value, _portfolio(product))
 
 
-def fold(batch: Batch, event: RecordedEvent, fact: Any) -> None:
+def _want_account(batch: Batch, account_id: str) -> None:
+    batch.rows(TASKS).want(account_id, NO_YEAR)
+    batch.rows(ACCOUNTS).want(account_id)
+    batch.rows(GRANTS).want(Persona.FINANCIAL_ADMIN.value, path_text(NodePath.ROOT))
+
+
+def fold(batch: Batch, _: RecordedEvent, fact: Any) -> None:
     match fact:
         case Granted() | GrantWithdrawn():
             if fact.persona in _SEATS:
                 batch.changes.seats.add((fact.persona.value, path_text(fact.node)))
-        case Vended() | Changed():
-            _fold_account(batch, event, fact)
-        case Allocated():
-            batch.rows(TASKS).delete(fact.account_id, 0)
+        case _ if (account_id := _account_of(fact)) is not None:
+            batch.changes.accounts[account_id] = None
         case _:
             batch.changes.products[path_text(fact.product), fact.fiscal_year] = None
 
 
-def _fold_account(batch: Batch, event: RecordedEvent, fact: Vended | Changed) -> None:
-    tasks, account = batch.rows(TASKS), batch.rows(ACCOUNTS).get(fact.account_id)
-    open_task = tasks.get(fact.account_id, 0)
-    if fact.state == CLOSED or (account is not None and account.allocated_since is not None):
-        tasks.delete(fact.account_id, 0)
-    elif open_task is not None:
-        tasks.put(open_task._replace(detail=fact.name))
-    else:
-        persona, node = Persona.FINANCIAL_ADMIN, str(NodePath.ROOT)
-        begun = event.recorded_at, event.position
-        task = _task(fact.account_id, 0, TaskKind.ALLOCATE_ACCOUNT, persona, node, *begun)
-        tasks.put(task._replace(version=event.stream_version, detail=fact.name))
-
-
 def settle(batch: Batch) -> None:
-    tasks, touched = batch.rows(TASKS), batch.changes.products
+    touched = {**batch.changes.products, **{(account_id, NO_YEAR): None for account_id in batch.changes.accounts}}
     of_seats = [key for key in _of_seats(batch) if key not in touched]
     for subject, fiscal_year in of_seats:
-        _want_task(batch, subject, fiscal_year)
+        if fiscal_year == NO_YEAR:
+            _want_account(batch, subject)
+        else:
+            _want_task(batch, subject, fiscal_year)
     batch.load()
     for subject, fiscal_year in touched:
-        task = _of_product(batch, subject, fiscal_year)
-        if task is None:
-            tasks.delete(subject, fiscal_year)
-        elif (addressed := _addressed(batch, task)) != tasks.get(subject, fiscal_year):
-            tasks.put(addressed)
+        _settle_subject(batch, subject, fiscal_year)
+    tasks = batch.rows(TASKS)
     for subject, fiscal_year in of_seats:
         if (task := tasks.get(subject, fiscal_year)) and (addressed := _addressed(batch, task)) != task:
             tasks.put(addressed)
+
+
+def _settle_subject(batch: Batch, subject: str, fiscal_year: int) -> None:
+    tasks = batch.rows(TASKS)
+    task = _of_account(batch, subject) if fiscal_year == NO_YEAR else _of_product(batch, subject, fiscal_year)
+    if task is None:
+        tasks.delete(subject, fiscal_year)
+    elif (addressed := _addressed(batch, task)) != tasks.get(subject, fiscal_year):
+        tasks.put(addressed)
 
 
 def _of_seats(batch: Batch) -> list[tuple[str, int]]:
@@ -181,6 +127,11 @@ def _of_seats(batch: Batch) -> list[tuple[str, int]]:
     columns = [list(column) for column in zip(*sorted(batch.changes.seats), strict=True)]
     query = SQL(_OF_SEATS).format(tasks=TASKS.named(batch.generation))
     return sorted(batch.cursor.execute(query, columns * 2).fetchall())
+
+
+def _of_account(batch: Batch, account_id: str) -> TaskRow | None:
+    row = batch.rows(ACCOUNTS).get(account_id)
+    return task_of_account(row) if row is not None else None
 
 
 def _of_product(batch: Batch, product: str, fiscal_year: int) -> TaskRow | None:
@@ -204,7 +155,7 @@ def _of_product(batch: Batch, product: str, fiscal_year: int) -> TaskRow | None:
         position = max(position, schedule.over_budget_position or position)
         detail = _over_budget(schedule, line)
     by = [schedule.submitted_by, schedule.submitted_for] if kind in DECISIONS else []
-    return _task(product, fiscal_year, kind, persona, node, since, position)._replace(
+    return new_task(product, fiscal_year, kind, persona, node, since, position)._replace(
         not_by=sorted({str(person) for person in by if person}),
         version=schedule.version,
         detail=detail,
@@ -217,7 +168,7 @@ def _of_product(batch: Batch, product: str, fiscal_year: int) -> TaskRow | None:
 
 def _first_draft(batch: Batch, line: LineRow) -> TaskRow:
     kind, persona, begun = TaskKind.SUBMIT_SCHEDULE, Persona.PRODUCT_OWNER, (line.added_at, line.added_position)
-    task = _task(line.product, line.fiscal_year, kind, persona, line.product, *begun)
+    task = new_task(line.product, line.fiscal_year, kind, persona, line.product, *begun)
     return task._replace(until=last_day(batch.organization, line.fiscal_year))
 
 
@@ -257,6 +208,9 @@ def _addressed(batch: Batch, task: TaskRow) -> TaskRow:
     seat = _holders(batch, task.persona, task.node)
     vacant = not seat.difference(task.not_by)
     task = task._replace(vacant=vacant, above_persona=None, above_node=None, to_admins=False)
+    if task.fiscal_year == NO_YEAR:
+        account = batch.rows(ACCOUNTS).get(task.subject)
+        return with_stand_ins(task, account) if account is not None else task
     if not (vacant or task.escalated):
         return task
     higher = above(task.node)
@@ -275,31 +229,6 @@ def _portfolio(product: str) -> str:
     return above(product) or ""
 
 
-def _task(
-    subject: str, fiscal_year: int, kind: TaskKind, persona: Persona, node: str, since: datetime, position: int
-) -> TaskRow:
-    return TaskRow(
-        subject=subject,
-        fiscal_year=fiscal_year,
-        kind=kind.value,
-        persona=persona.value,
-        node=node,
-        not_by=[],
-        vacant=False,
-        above_persona=None,
-        above_node=None,
-        to_admins=False,
-        version=0,
-        detail="",
-        since=since,
-        position=position,
-        timed=False,
-        reminders=0,
-        escalated=False,
-        until=None,
-    )
-
-
 _FACTS: tuple[type[Fact], ...] = (
     *SCHEDULE_FACTS,
     Reminded,
@@ -308,8 +237,6 @@ _FACTS: tuple[type[Fact], ...] = (
     ProductWithdrawn,
     Granted,
     GrantWithdrawn,
-    Vended,
-    Changed,
-    Allocated,
+    *ACCOUNT_FACTS,
 )
 PROJECTION = Projection((TASKS,), _FACTS, wants, fold, settle)

@@ -35,7 +35,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.schedule_decisions import ApproveSchedule, DenyReschedule, GrantReschedule, RejectSchedule
     from domain.schedule_texts import schedule_details, waiting_summary
     from workflows import recording, search_attributes
-    from workflows.inbox import NAMES, Message, address_problem, read_signal, refusal
+    from workflows.inbox import NAMES, address_problem, read_signal, refusal
     from workflows.schedule_run import (
         NOTHING,
         Due,
@@ -47,6 +47,7 @@ with workflow.unsafe.imports_passed_through():
         unknown,
         view_after,
     )
+    from workflows.signals import Message
 
 UPDATE_CHANNELS = frozenset({Channel.CLI, Channel.UPDATE})
 """Doors that an update may come through: a signal or Allot itself never sends one."""

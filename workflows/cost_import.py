@@ -20,12 +20,15 @@ from temporalio.exceptions import (
 with workflow.unsafe.imports_passed_through():
     from activities.contracts import (
         FIND_TIMEOUT,
+        FIRST_BILLS_TIMEOUT,
         HEARTBEAT_TIMEOUT,
         IMPORT_DEADLINE,
         IMPORT_TIMEOUT,
         RETRIES,
         ActivityName,
         Deliveries,
+        FirstBillsRequest,
+        FirstBillsResult,
     )
     from domain.calendar import Month
     from domain.errors import AllotError, BadInput, DamagedReport
@@ -44,6 +47,8 @@ with workflow.unsafe.imports_passed_through():
     from workflows.recording import UNREADABLE, failure_of, given
 
 FOUND_WITHIN = timedelta(minutes=30)
+FIRST_BILLS_WITHIN = timedelta(minutes=10)
+"""All attempts; whoever waits for the import waits for this, too."""
 PERIODS_AT_ONCE_MAX = 4
 """Billing periods imported side by side; the versions of one period go in order, because the last one counts."""
 DELIVERIES_MAX = 500
@@ -177,7 +182,31 @@ class CostImport:
             _show(delivery, f"was not imported: {failure.message}")
             raise failure from error
         _show(delivery, f"{result.status}: {result.message}")
+        # The mark is for imports that were under way before there was this step.
+        if result.status != "refused" and workflow.patched("first-bills"):
+            await self._record_first_bills(delivery, result)
         return result
+
+    async def _record_first_bills(self, delivery: CostDelivery, result: CostImportResult) -> None:
+        """Which accounts were billed for the first time. The import stands whatever becomes of it; the next version of
+        the period, or importing this one again, makes good for it."""
+        report = delivery.report
+        try:
+            found: FirstBillsResult = await workflow.execute_activity(
+                ActivityName.RECORD_FIRST_BILLS,
+                FirstBillsRequest(billing_period=report.billing_period, report_version=report.version),
+                result_type=FirstBillsResult,
+                task_queue=COST_QUEUE,
+                start_to_close_timeout=FIRST_BILLS_TIMEOUT,
+                schedule_to_close_timeout=FIRST_BILLS_WITHIN,
+                heartbeat_timeout=HEARTBEAT_TIMEOUT,
+                retry_policy=RETRIES,
+                summary="Which accounts are billed for the first time",
+            )
+        except ActivityError as error:
+            _show(delivery, f"{result.status}: {result.message} First bills: {failure_of(error).message}")
+            return
+        _show(delivery, f"{result.status}: {result.message} Billed for the first time: {found.billed:,} accounts.")
 
     async def _import(self, delivery: CostDelivery) -> CostImportResult:
         """A part that may still arrive is waited for by the activity's retries, which add nothing to the history."""

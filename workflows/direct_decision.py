@@ -16,9 +16,13 @@ with workflow.unsafe.imports_passed_through():
         ActivityName,
         InformHoldersRequest,
         InformResult,
+        WakeRequest,
     )
+    from domain.account_allocating import AccountCommand
+    from domain.account_rules import ReplaceAccountRules
     from domain.decision import Accepted, Command, Outcome, Persona, Refused
     from domain.errors import BadInput
+    from domain.expected_account import ExpectAccounts
     from domain.people_commands import DeactivatePerson, WithdrawGrant
     from domain.process import DirectCommand, RegisterPersonRequest, WorkflowName
     from domain.process_texts import plain_text
@@ -35,8 +39,8 @@ DECIDED_WITHIN = timedelta(days=1)
 
 @workflow.defn(name=WorkflowName.DIRECT_DECISION, failure_exception_types=UNREADABLE)
 class DirectDecision:
-    """Records one command: people, grants and delegations, an account's allocation, closing a month or opening it
-    again. What belongs to a schedule goes through its process."""
+    """Records one command: people, grants and delegations, an account's allocation, rules for accounts and expected
+    ones, closing a month or opening it again. What belongs to a schedule goes through its process."""
 
     @workflow.run
     async def run(self, started_with: DirectCommand | None = None) -> Outcome:
@@ -52,7 +56,28 @@ class DirectDecision:
         # The mark is for processes that had recorded such a command before there was this step.
         if _leaves_portfolios(request.command, outcome) and workflow.patched("inform-holders"):
             await self._inform(request.command, outcome)
+        if (news := _news_for_alignments(request.command, outcome)) and workflow.patched("wake-alignments"):
+            await self._wake(news, outcome)
         return outcome
+
+    async def _wake(self, news: WakeRequest, outcome: Accepted | Refused) -> None:
+        """The command is recorded whatever becomes of this: what is not told finds out at its next reminder, and what
+        is not started by the next full read."""
+        try:
+            told: InformResult = await workflow.execute_activity(
+                ActivityName.WAKE_ALIGNMENTS,
+                news,
+                result_type=InformResult,
+                start_to_close_timeout=INFORMED_WITHIN,
+                schedule_to_close_timeout=INFORMED_WITHIN,
+                heartbeat_timeout=HEARTBEAT_TIMEOUT,
+                retry_policy=RETRIES,
+                summary="Tell the processes of alignments",
+            )
+        except ActivityError as error:
+            _show(outcome, f"Not all processes of alignments were told: {failure_of(error).message}")
+            return
+        _show(outcome, f"Alignments told: {told.informed:,}.")
 
     async def _inform(self, command: Command, outcome: Accepted | Refused) -> None:
         """The command is recorded whatever becomes of this: a round that is not told looks at its next reminder."""
@@ -96,6 +121,17 @@ class PersonRegistration:
             raise failure_of(error) from error
         _show(outcome)
         return outcome
+
+
+def _news_for_alignments(command: Command, outcome: Accepted | Refused) -> WakeRequest | None:
+    """Whom it concerns: the process of that account, or those of all that wait for a rule or an expectation."""
+    if isinstance(outcome, Refused) or not outcome.events:
+        return None
+    if isinstance(command, AccountCommand):
+        return WakeRequest(account_ids=(command.account_id,))
+    if isinstance(command, ReplaceAccountRules | ExpectAccounts):
+        return WakeRequest(all_open=True, position=outcome.position)
+    return None
 
 
 def _leaves_portfolios(command: Command, outcome: Accepted | Refused) -> bool:

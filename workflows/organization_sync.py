@@ -9,7 +9,8 @@ from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.contracts import HEARTBEAT_TIMEOUT, RETRIES, SYNC_TIMEOUT, ActivityName
-    from domain.process import ORGANIZATIONS_QUEUE, SyncRequest, SyncResult, WorkflowName
+    from domain.account_process import SyncRequest, SyncResult
+    from domain.process import ORGANIZATIONS_QUEUE, WorkflowName
     from workflows.recording import UNREADABLE, failure_of
 
 SYNCED_WITHIN = timedelta(minutes=30)
@@ -38,7 +39,16 @@ class OrganizationSync:
             )
         except ActivityError as error:
             raise failure_of(error) from error
-        workflow.set_current_details(
-            f"**{result.accounts:,}** accounts read by {result.calls:,} calls; {result.recorded:,} were new or changed."
-        )
+        workflow.set_current_details(_told(result))
         return result
+
+
+def _told(result: SyncResult) -> str:
+    lines = [
+        f"**{result.accounts:,}** accounts read by {result.calls:,} calls: {result.list_calls:,} to list accounts, "
+        f"{result.tag_calls:,} for tags; AWS asked for patience {result.throttled:,} times.",
+        f"{result.recorded:,} were new or changed, {result.departed:,} have left, {result.skipped:,} are not ready.",
+        f"{result.opened:,} of the new or changed ones wait for an allocation; {result.started:,} processes of "
+        "alignments were started or woken.",
+    ]
+    return "\n\n".join(lines)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from workflows.account_alignment import AccountAlignment
+from workflows.account_events import AccountEvents
 from workflows.budget_drop import BudgetDrop
 from workflows.budget_load import BudgetLoad
 from workflows.budget_schedule import BudgetSchedule
@@ -18,6 +20,8 @@ WORKFLOWS: tuple[type, ...] = (
     BudgetLoad,
     BudgetDrop,
     OrganizationSync,
+    AccountAlignment,
+    AccountEvents,
     CostWatch,
     CostImport,
     DirectDecision,

@@ -16,7 +16,7 @@ from domain.process import TURN_OF, ScheduleRound, ScheduleView
 from domain.schedule import LIVING, State
 from domain.schedule_commands import ScheduleCommand, SubmitSchedule
 from domain.schedule_decisions import ApproveSchedule, DenyReschedule, RejectSchedule
-from workflows.inbox import Message
+from workflows.signals import Message
 
 PAUSE_FIRST = timedelta(minutes=1)
 """After a step of time that recorded nothing: the clocks differ, or somebody was faster. It doubles."""

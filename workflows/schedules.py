@@ -20,6 +20,7 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
+from domain.account_process import SyncRequest
 from domain.errors import Unavailable
 from domain.process import (
     BUDGET_DROP_PROCESS_ID,
@@ -28,7 +29,6 @@ from domain.process import (
     ORGANIZATION_SYNC_SCHEDULE_ID,
     TASK_QUEUE,
     DropRequest,
-    SyncRequest,
     WorkflowName,
 )
 from domain.process_texts import budget_drop_summary, organization_sync_summary

@@ -16,6 +16,7 @@ from temporalio.common import SearchAttributeIndexedValueType as Indexed
 from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
 
+from domain.account_process import AlignmentRound, AlignmentView
 from domain.errors import Unavailable
 from domain.hierarchy import NodePath
 from domain.process import ScheduleRound, ScheduleView
@@ -68,6 +69,16 @@ def of_schedule(view: ScheduleView, addressee: ScheduleRound) -> dict[SearchAttr
         FISCAL_YEAR: addressee.fiscal_year,
         NODE_PATH: node_values(addressee.product),
         BUDGET_STATE: str(view.state),
+        AWAITING_ROLE: (view.awaiting or None) if is_ours else None,
+    }
+
+
+def of_alignment(view: AlignmentView, addressee: AlignmentRound) -> dict[SearchAttributeKey[Any], Any]:
+    """What the process of an alignment is found by; None for what it does not have."""
+    is_ours = view.open and view.occasion == addressee.occasion
+    return {
+        ACCOUNT_ID: addressee.account_id,
+        BUDGET_STATE: view.lifecycle or None,
         AWAITING_ROLE: (view.awaiting or None) if is_ours else None,
     }
 

@@ -14,9 +14,10 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.aws_organizations import aws_client
 from activities.organizations import Organizations
-from domain.account import ORGANIZATION_STREAM, AccountSeen, Changed, OrganizationSeen, Vended, account_stream
+from domain.account import ORGANIZATION_STREAM, account_stream
+from domain.account_facts import AccountSeen, Changed, OrganizationSeen, Vended
+from domain.account_process import SyncRequest, SyncResult
 from domain.decision import SYSTEM_ID, Channel, Organization, RecordedEvent
-from domain.process import SyncRequest, SyncResult
 from ledger.ledger import Ledger
 from rights.cedar import CedarRights
 

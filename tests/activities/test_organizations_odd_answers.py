@@ -20,9 +20,10 @@ from activities import aws_organizations
 from activities.aws_organizations import aws_client
 from activities.contracts import Progress
 from activities.organizations import Organizations
-from domain.account import AccountSeen, account_stream
+from domain.account import account_stream
+from domain.account_facts import AccountSeen
+from domain.account_process import SyncRequest, SyncResult
 from domain.decision import Organization
-from domain.process import SyncRequest, SyncResult
 from ledger.ledger import Ledger
 from rights.cedar import CedarRights
 

@@ -16,7 +16,10 @@ from activities.budget_files import BudgetFiles
 from activities.cost_delivery import find_deliveries
 from activities.cost_import import CostImport, unheard
 from activities.cost_store import CostStore
-from domain.account import AccountSeen, AccountType, AllocateAccount, ObserveAccounts, Share
+from domain.account_allocating import AllocateAccount
+from domain.account_facts import AccountSeen
+from domain.account_observing import ObserveAccounts
+from domain.allocation import AccountType, Share
 from domain.calendar import FiscalCalendar, Month
 from domain.decision import SYSTEM, Accepted, Channel, Command, Organization, Origin, Persona
 from domain.hierarchy import NodePath

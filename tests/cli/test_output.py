@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from cli.output import Column, figures, money, plain_data, safe, show, table
-from domain.account import AccountType
+from domain.allocation import AccountType
 from domain.calendar import Month
 from domain.hierarchy import NodePath
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from domain.account import ORGANIZATION_STREAM, OrganizationSeen
+from domain.account import ORGANIZATION_STREAM
+from domain.account_facts import OrganizationSeen
 from domain.calendar import Month
 from domain.cost import CostPeriod, ImportPeriod, PeriodImported, ReportVersion
 from domain.decision import Event, Organization, Stream

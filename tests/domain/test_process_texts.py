@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from domain.account_process import SyncRequest
 from domain.calendar import Month
 from domain.cost import ReportVersion
 from domain.decision import Command, Persona
@@ -17,7 +18,6 @@ from domain.process import (
     CostSource,
     PeopleFile,
     ScheduleRound,
-    SyncRequest,
     budget_load_process_id,
     cost_import_process_id,
     cost_watch_process_id,

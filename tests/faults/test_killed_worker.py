@@ -25,6 +25,7 @@ import pytest
 from temporalio.client import Client, WithStartWorkflowOperation
 from temporalio.common import WorkflowIDConflictPolicy
 
+from domain.account_process import SyncRequest, SyncResult
 from domain.decision import SYSTEM, Accepted, Channel, Organization, Persona
 from domain.people_commands import GrantPersona, RegisterPerson, WithdrawGrant
 from domain.process import (
@@ -37,8 +38,6 @@ from domain.process import (
     PeopleImportResult,
     RegisterPersonRequest,
     ScheduleRound,
-    SyncRequest,
-    SyncResult,
     UpdateName,
     WorkflowName,
     schedule_process_id,

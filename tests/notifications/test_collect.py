@@ -8,7 +8,8 @@ from uuid import uuid4
 import pytest
 from pydantic import SecretStr
 
-from domain.account import AccountSeen, ObserveAccounts
+from domain.account_facts import AccountSeen
+from domain.account_observing import ObserveAccounts
 from domain.decision import SYSTEM, Persona
 from domain.people_commands import GrantPersona, WithdrawGrant
 from domain.schedule_commands import RequestReschedule

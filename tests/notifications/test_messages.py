@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from domain.account import Vended
+from domain.account_facts import Vended
 from domain.decision import Event, Fact, Grant, Persona
 from domain.hierarchy import NodePath
 from domain.people import Deactivated, Delegated, DelegationEnded, Granted, GrantWithdrawn, person_stream

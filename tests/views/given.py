@@ -11,14 +11,9 @@ from uuid import UUID, uuid4, uuid5
 import psycopg
 
 from domain import registry
-from domain.account import (
-    AccountType,
-    Allocated,
-    Changed,
-    Share,
-    Vended,
-    account_stream,
-)
+from domain.account import account_stream
+from domain.account_facts import Allocated, Changed, Vended
+from domain.allocation import AccountType, Share
 from domain.budget import AnnualApproved, BudgetLoaded, book_stream, line_stream
 from domain.calendar import FiscalCalendar, Month
 from domain.cost import PeriodImported, period_stream

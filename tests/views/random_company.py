@@ -7,7 +7,8 @@ from datetime import date, timedelta
 from decimal import Decimal
 from random import Random
 
-from domain.account import ORGANIZATION_STREAM, OrganizationSeen
+from domain.account import ORGANIZATION_STREAM
+from domain.account_facts import OrganizationSeen
 from domain.budget_load import after_annual_change
 from domain.calendar import Month
 from domain.decision import Event, Grant, Persona, PersonId

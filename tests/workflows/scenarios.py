@@ -21,6 +21,7 @@ from activities.budget_files import BudgetFiles
 from activities.contracts import ActivityName, ChannelReport
 from activities.people_files import PeopleFiles
 from activities.schedule_waiting import ScheduleWaiting
+from domain.account_process import SyncRequest, SyncResult
 from domain.decision import Organization, Persona
 from domain.people_commands import DeactivatePerson, GrantPersona
 from domain.process import (
@@ -36,8 +37,6 @@ from domain.process import (
     NotificationChannel,
     PeopleFile,
     RegisterPersonRequest,
-    SyncRequest,
-    SyncResult,
     WorkflowName,
     budget_load_process_id,
     cost_import_process_id,

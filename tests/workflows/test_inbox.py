@@ -14,7 +14,8 @@ from domain.decision import Channel
 from domain.process import ScheduleRound
 from domain.schedule_decisions import ApproveSchedule
 from tests.workflows.stage import PRODUCT, YEAR
-from workflows.inbox import SIGNAL_BYTES_MAX, Message, read_signal
+from workflows.inbox import read_signal
+from workflows.signals import SIGNAL_BYTES_MAX, Message
 
 ADDRESSEE = ScheduleRound(fiscal_year=YEAR, product=PRODUCT)
 NEW_ID = UUID(int=7)
