@@ -10,11 +10,15 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple, Protocol, TypedDict
+from typing import TYPE_CHECKING, NamedTuple
 
 from botocore.exceptions import ClientError
 
 from activities.aws_errors import AwsService, Told, code_of, errors_of, text_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 RECEIVE_MAX = 10
 """Messages at a time; SQS gives no more."""
@@ -51,35 +55,10 @@ class QueueMessage(NamedTuple):
     sent_at: datetime
 
 
-class Delivered(TypedDict):
-    """A message in SQS's words."""
-
-    MessageId: str
-    ReceiptHandle: str
-    Body: str
-    Attributes: dict[str, str]
-
-
-class Received(TypedDict, total=False):
-    Messages: list[Delivered]
-
-
-class QueueClient(Protocol):
-    """What is used of boto3's client of SQS."""
-
-    def receive_message(self, **request: Any) -> Received: ...
-
-    def delete_message(self, **request: Any) -> object: ...
-
-    def change_message_visibility(self, **request: Any) -> object: ...
-
-    def send_message(self, **request: Any) -> object: ...
-
-
 class EventQueue:
     """One queue, and its dead letters where there is a place for them. Errors are BadInput and Unavailable."""
 
-    def __init__(self, client: QueueClient, queue_url: str, dead_letter_url: str | None = None) -> None:
+    def __init__(self, client: SQSClient, queue_url: str, dead_letter_url: str | None = None) -> None:
         self._client = client
         self._url = queue_url
         self._dead_letter_url = dead_letter_url
@@ -126,7 +105,7 @@ class EventQueue:
             )
 
 
-def _message(delivered: Delivered) -> QueueMessage:
+def _message(delivered: MessageTypeDef) -> QueueMessage:
     attributes = delivered["Attributes"]
     return QueueMessage(
         message_id=delivered["MessageId"],

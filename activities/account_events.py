@@ -35,7 +35,7 @@ from domain.account_observing import Departure, ObserveAccounts, RecordDeparture
 from domain.account_process import AccountEventsRequest
 from domain.account_trouble import TEXT_CHARS_MAX, RecordVendingFailure, RejectMessage
 from domain.decision import NAMESPACE, SYSTEM, Channel, Command
-from domain.errors import AllotError, error_named
+from domain.errors import AllotError, CommandConflict, Refusal, error_named
 from ledger.ledger import Ledger
 
 UNKNOWN_TRIES_MAX = 5
@@ -136,6 +136,9 @@ class AccountEventIntake:
         try:
             with aws_errors():
                 return look.at(event, message)
+        except (Refusal, CommandConflict) as problem:
+            log.exception("What message %s tells could not be recorded", message.message_id)
+            return _again(message, f"It could not be recorded ({problem.message})")
         except (AllotError, FailureError, psycopg.Error):  # of AWS, the ledger or a worker that stops: not of a message
             raise
         except Exception as problem:  # whatever is wrong with one message must not hold up the others
@@ -145,7 +148,8 @@ class AccountEventIntake:
     def _put_aside(self, queue: EventQueue, message: QueueMessage, reason: str) -> None:
         """In the ledger first, where everybody sees it; then beside the queue, from where it can be sent again."""
         command = RejectMessage(
-            command_id=uuid5(NAMESPACE, f"account-event/{message.message_id}"),
+            # Of each try: where it could not be put beside the queue, the next one has another reason to tell.
+            command_id=_command_id(message, self._clock()),
             actor=SYSTEM,
             channel=Channel.WORKFLOW,
             message_id=message.message_id,
@@ -176,10 +180,16 @@ class _Look:
         if account is None:
             return self._absent(event, message, observed_at)
         path = reader.path_of(account)
-        seen = None if path is None else seen_as(account, path, reader.tags(event.account_id), event.at)
+        joined_at = self._joined_at(event)
+        seen = None if path is None else seen_as(account, path, reader.tags(event.account_id), joined_at)
         if seen is None:  # it moved, or left, while we looked
             return _again(message, f"AWS Organizations shows account {event.account_id} without its place")
         return self._present(event, message, seen, observed_at)
+
+    def _joined_at(self, event: AccountEvent) -> datetime:
+        """For an account that AWS has not finished creating. It has joined once, however many events tell of it."""
+        known: Account = self._ledger.states([account_stream(event.account_id)])[account_stream(event.account_id)]
+        return known.seen.joined_at if known.seen else event.at
 
     def _present(self, event: AccountEvent, message: QueueMessage, seen: AccountSeen, observed_at: datetime) -> Effect:
         ids = self._organization()
@@ -238,7 +248,7 @@ def _again(message: QueueMessage, why: str) -> Effect:
 def _failure(event: AccountEvent, message: QueueMessage) -> RecordVendingFailure:
     request = event.request_id or event.event_id or message.message_id
     return RecordVendingFailure(
-        command_id=uuid5(NAMESPACE, f"vending/{request}"),
+        command_id=uuid5(NAMESPACE, f"vending/{request}/{message.message_id}"),
         actor=SYSTEM,
         channel=Channel.WORKFLOW,
         request=request,

@@ -46,8 +46,8 @@ class AlignmentStarter:
         return self._on_loop(self.wake(rounds)) if rounds else 0
 
     def start_missing(self, rounds: Sequence[AlignmentRound]) -> int:
-        """From a thread: those that do not run yet."""
-        return self._on_loop(self._wake_missing(rounds)) if rounds else 0
+        """From a thread, of all that are open: those that do not run yet. How many; what runs and is over, looks."""
+        return self._on_loop(self._wake_missing(rounds))
 
     async def wake(self, rounds: Iterable[AlignmentRound]) -> int:
         """On the loop. How many there are."""
@@ -59,18 +59,24 @@ class AlignmentStarter:
 
     async def tell(self, rounds: Iterable[AlignmentRound]) -> None:
         """Makes processes look that may be over: one that is not there has nothing to learn."""
-        for some in batched(rounds, STARTS_AT_ONCE):
-            await asyncio.gather(*(self._tell(one) for one in some))
+        await self._tell_all(alignment_process_id(one.account_id, one.occasion) for one in rounds)
+
+    async def _tell_all(self, process_ids: Iterable[str]) -> None:
+        for some in batched(process_ids, STARTS_AT_ONCE):
+            await asyncio.gather(*(self._tell(process_id) for process_id in some))
 
     async def _wake_missing(self, rounds: Sequence[AlignmentRound]) -> int:
-        """Temporal lists what runs a moment late: what runs already is only woken then."""
+        """Temporal lists what runs a moment late: what runs already is only woken then.
+
+        An occasion may end where nobody tells its process: its account was closed, or has left.
+        """
         try:
             running = {execution.id async for execution in self._client.list_workflows(RUNNING)}
         except RPCError as error:
             raise _unavailable(error) from error
-        return await self.wake(
-            [one for one in rounds if alignment_process_id(one.account_id, one.occasion) not in running]
-        )
+        wanted = {alignment_process_id(one.account_id, one.occasion): one for one in rounds}
+        await self._tell_all(running - wanted.keys())
+        return await self.wake(one for process_id, one in wanted.items() if process_id not in running)
 
     async def _wake(self, one: AlignmentRound) -> None:
         try:
@@ -88,8 +94,8 @@ class AlignmentStarter:
         except RPCError as error:
             raise _unavailable(error) from error
 
-    async def _tell(self, one: AlignmentRound) -> None:
-        handle = self._client.get_workflow_handle(alignment_process_id(one.account_id, one.occasion))
+    async def _tell(self, process_id: str) -> None:
+        handle = self._client.get_workflow_handle(process_id)
         try:
             await handle.signal(REFRESH_SIGNAL)
         except RPCError as error:

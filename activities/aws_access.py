@@ -18,13 +18,14 @@ from botocore.exceptions import ClientError, ParamValidationError
 from botocore.parsers import ResponseParserError
 from pydantic import SecretStr
 
-from activities.account_event_queue import WAIT_S, QueueClient, queue_service
+from activities.account_event_queue import WAIT_S, queue_service
 from activities.aws_errors import DENIED, EXPIRED, AwsService, Told, code_of, errors_of
 from activities.aws_organizations import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, REGION, aws_client
 from domain.errors import BadInput, Unavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_organizations import OrganizationsClient
+    from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sts import STSClient
     from mypy_boto3_sts.type_defs import AssumeRoleRequestTypeDef, CredentialsTypeDef
 
@@ -66,11 +67,11 @@ class AwsAccess:
         client.meta.events.register("after-call.organizations", self._require_session)
         return client
 
-    def sqs(self, queue_url: str) -> QueueClient:
+    def sqs(self, queue_url: str) -> SQSClient:
         """With the worker's own credentials, for the queue is in the worker's account."""
         with errors_of(queue_service(queue_url)):
             session = boto3.Session()
-            client: QueueClient = session.client(
+            client: SQSClient = session.client(
                 "sqs",
                 region_name=queue_region(queue_url) or session.region_name or REGION,
                 config=_config(SQS_READ_TIMEOUT_S, SQS_ATTEMPTS_MAX),

@@ -28,7 +28,7 @@ from activities.aws_organizations import ClientFactory, OrganizationIds, Organiz
 from activities.contracts import ActivityName
 from activities.heartbeats import Beat, beating
 from activities.ledger_commands import origin_of_activity, reported
-from domain.account import ORGANIZATION_STREAM, Account, AwsOrganization, account_stream
+from domain.account import ORGANIZATION_STREAM, Account, AwsOrganization, account_stream, account_streams
 from domain.account_facts import GONE_FROM_THE_LIST, AccountSeen
 from domain.account_observing import (
     OBSERVATIONS_MAX,
@@ -36,6 +36,8 @@ from domain.account_observing import (
     ObserveAccounts,
     RecordDepartures,
     changes,
+    has_departed,
+    is_older,
     needs_alignment,
 )
 from domain.account_process import AlignmentRound, SyncRequest, SyncResult
@@ -161,7 +163,9 @@ class _Pass:
         for account in page:
             known: Account = states[account_stream(account["Id"])]
             seen = self._seen(account, known.seen)
-            if seen and (self._tags_of_all or _differs(seen, known)):
+            if seen is None or is_older(known, self._begun_at):  # an event has told more while the list was read
+                continue
+            if self._tags_of_all or _differs(seen, known):
                 seen = seen.model_copy(update={"tags": self._reader.tags(seen.account_id)})
                 if _differs(seen, known, with_tags=True):
                     changed.append(seen)
@@ -189,12 +193,13 @@ class _Pass:
             accounts=changed,
             observed_at=self._begun_at,
         )
-        outcome = self._record(command)
-        if not outcome.events:
+        ids = [seen.account_id for seen in changed]
+        open_before = open_rounds(self._ledger, ids)
+        if not self._record(command).events:
             return
         self._recorded += len(changed)
-        rounds = open_rounds(self._ledger, [seen.account_id for seen in changed])
-        self._opened += len(rounds)
+        rounds = open_rounds(self._ledger, ids)
+        self._opened += sum(one not in open_before for one in rounds)
         self._start(rounds)
 
     def _start(self, rounds: Sequence[AlignmentRound]) -> None:
@@ -216,19 +221,23 @@ class _Pass:
                 self._depart(gone)
 
     def _depart(self, gone: Sequence[str]) -> None:
-        departures = tuple(
-            Departure(account_id=account_id, how=GONE_FROM_THE_LIST, at=self._begun_at) for account_id in gone
-        )
+        states, departures = self._ledger.states(account_streams(gone)), list[Departure]()
+        for account_id in gone:
+            departure = Departure(account_id=account_id, how=GONE_FROM_THE_LIST, at=self._begun_at)
+            if has_departed(states[account_stream(account_id)], departure, self._begun_at):
+                departures.append(departure)
+        if not departures:  # the ledger knows already, and the views do not yet
+            return
         digest = sha256(to_json(departures)).hexdigest()
         command = RecordDepartures(
             command_id=uuid5(NAMESPACE, f"organization-sync/{self._run_id}/gone/{digest}"),
             actor=SYSTEM,
             channel=Channel.WORKFLOW,
-            departures=departures,
+            departures=tuple(departures),
             observed_at=self._begun_at,
         )
         if self._record(command).events:
-            self._departed += len(gone)
+            self._departed += len(departures)
 
     def _start_missing(self) -> None:
         """What was opened while nobody was there to start its process, or by other doors."""

@@ -106,10 +106,19 @@ WITH a AS (
 seen AS (
     SELECT DISTINCT ON (account_id) * FROM e WHERE topic IN ('account.Vended', 'account.Changed')
     ORDER BY account_id, position DESC
+),
+first AS (
+    SELECT DISTINCT ON (account_id) account_id, position, f->>'source' AS source FROM e WHERE topic = 'account.Vended'
+    ORDER BY account_id, position
 )
 SELECT account_id, f->>'name', f->>'email', f->>'state', f->>'joined_method', (f->>'joined_at')::timestamptz,
-    f->>'ou_path', f->'tags', first_seen_at, aligned_at, allocated_since, updated_at
-FROM seen JOIN a USING (account_id);
+    f->>'ou_path', f->'tags',
+    array_remove(ARRAY['email:' || lower(nullif(btrim(f->>'email'), '')), 'name:' || nullif(btrim(f->>'name'), '')], NULL),
+    coalesce(first.source, ''), first_seen_at, first.position, NULL, '', NULL, NULL, aligned_at, allocated_since, 0, NULL,
+    NULL, NULL, '', NULL, 0, NULL,
+    CASE WHEN f->>'state' = 'CLOSED' THEN 'CLOSED' WHEN f->>'state' IN ('SUSPENDED', 'PENDING_CLOSURE') THEN 'SUSPENDED'
+        WHEN allocated_since IS NOT NULL THEN 'ALIGNED' ELSE 'VENDED' END, updated_at
+FROM seen JOIN a USING (account_id) JOIN first USING (account_id);
 
 INSERT INTO allocations_v0
 WITH entries AS (
@@ -118,7 +127,8 @@ WITH entries AS (
 ),
 dated AS (SELECT *, lead(effective_on) OVER (PARTITION BY account_id ORDER BY effective_on) AS effective_to FROM entries)
 SELECT account_id, effective_on, n - 1, share->>'product', (share->>'percent')::numeric, f->>'account_type', effective_to,
-    (f->>'allocated_by')::uuid, f->>'note', at
+    (f->>'allocated_by')::uuid, f->>'note', coalesce(f->>'basis', 'by hand'), coalesce(f->>'rule', ''),
+    coalesce((f->>'proposal')::bigint, 0), at
 FROM dated, jsonb_array_elements(f->'shares') WITH ORDINALITY AS shares(share, n);
 
 -- Tasks of schedules, and who has them: the level above where nobody is left.
@@ -147,12 +157,12 @@ SELECT s.product, s.fiscal_year, s.kind, s.persona, s.node, s.not_by, vacant, CA
 FROM seated s LEFT JOIN holders h ON h.persona = above_persona AND h.node = above_node;
 
 INSERT INTO tasks_v0
-WITH closed AS (SELECT account_id, max(position) AS position FROM e WHERE f->>'state' = 'CLOSED' GROUP BY 1)
-SELECT DISTINCT ON (a.account_id) a.account_id, 0, 'allocate_account', 'financial_admin', '/', '{}'::text[], false,
-    NULL, NULL, false, e.version, a.name, e.at, e.position, false, 0, false, NULL::date
-FROM accounts_v0 a JOIN e USING (account_id) LEFT JOIN closed c USING (account_id)
-WHERE a.allocated_since IS NULL AND a.state <> 'CLOSED' AND e.position > coalesce(c.position, 0)
-ORDER BY a.account_id, e.position;
+WITH admins AS (SELECT count(*) = 0 AS none_left FROM grants_v0 WHERE persona = 'financial_admin' AND node = '/')
+SELECT account_id, 0, 'allocate_account', 'financial_admin', '/', '{}'::text[], none_left,
+    CASE WHEN none_left THEN 'cloud_engineer' END, CASE WHEN none_left THEN '/' END, false, 0, name, first_seen_at,
+    first_seen_position, false, 0, false, NULL::date
+FROM accounts_v0 CROSS JOIN admins
+WHERE allocated_since IS NULL AND state NOT IN ('CLOSED', 'SUSPENDED', 'PENDING_CLOSURE');
 
 INSERT INTO cost_periods_v0
 SELECT DISTINCT ON (f->>'billing_period') (f->>'billing_period' || '-01')::date,

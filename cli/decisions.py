@@ -11,7 +11,7 @@ from cli.doors import decide, register_person, run
 from cli.output import note
 from cli.session import Session
 from cli.works import Step
-from domain.account_allocating import AllocateAccount
+from domain.account_allocating import AccountCommand, AllocateAccount, ProposeAllocation
 from domain.decision import Accepted
 from domain.errors import AllotError, NotFound, Unavailable
 from domain.hierarchy import NodePath
@@ -89,7 +89,7 @@ def with_suggestions(views: Views, command: AnyCommand, error: AllotError) -> Al
             found = [similar_products(views, year, product) for product in _products(command) for year in years]
             return type(error)(error.message + next(filter(None, found), ""), code=error.code)
         case "UnknownAccount":
-            wanted = [command.account_id] if isinstance(command, AllocateAccount) else []
+            wanted = [command.account_id] if isinstance(command, AccountCommand) else []
             known = list(views.known_accounts())
         case "UnknownPerson":
             wanted, known = [command.actor, *command.people()], list(views.known_people())
@@ -113,7 +113,7 @@ def known_person(views: Views, email: str) -> PersonDetail:
 
 def _products(command: AnyCommand) -> list[NodePath]:
     match command:
-        case AllocateAccount():
+        case AllocateAccount() | ProposeAllocation():
             return [share.product for share in command.shares]
         case ScheduleCommand():
             return [command.product]

@@ -34,7 +34,7 @@ def demo(
     state_dir, state_dir_given = read_settings().state_dir, os.environ.get("ALLOT_STATE_DIR")
     _leave_own_configuration_alone(company)
     started = time.monotonic()
-    with Stack(state_dir, aws=True, fresh=True, progress=note, accounts_joined=company.accounts_joined) as stack:
+    with Stack(state_dir, aws=True, fresh=True, progress=note, accounts_joined=company.old_accounts) as stack:
         os.environ.update(stack.environment())
         with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
             story = Story(company, stack, context, state_dir_given)

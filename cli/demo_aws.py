@@ -7,16 +7,21 @@ account ids are written into the sample report, in place of the sample's own.
 from __future__ import annotations
 
 import gzip
+import json
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
+from uuid import uuid4
 
 import boto3
 
-from cli.demo_company import REPORTS, Company, DemoAccount
+from cli.demo_company import REPORTS, Company, DemoAccount, VendedAccount
 
 if TYPE_CHECKING:
+    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
     from mypy_boto3_organizations import OrganizationsClient
 
 _ACCOUNT_ID = re.compile(rb"(?<![0-9A-Za-z])\d{12}(?![0-9A-Za-z])")
@@ -43,6 +48,57 @@ def seed(company: Company) -> SeededAws:
     return SeededAws(management_account_id, account_ids, f"s3://{company.replica_bucket}/{company.prefix}")
 
 
+def vend(company: Company, account: VendedAccount) -> str:
+    """Creates one more account as a landing zone does, and sends the event that AWS sends then; its id."""
+    client = boto3.client("organizations")
+    root = client.list_roots()["Roots"][0]["Id"]
+    account_id = _create_account(client, company, account, account.email, account.tags)
+    client.move_account(
+        AccountId=account_id, SourceParentId=root, DestinationParentId=_found_unit(client, root, account.ou)
+    )
+    now = datetime.now(UTC)
+    record = {
+        "eventVersion": "1.08",
+        "eventTime": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "eventSource": "organizations.amazonaws.com",
+        "eventName": "CreateAccountResult",
+        "eventID": str(uuid4()),
+        "serviceEventDetails": {
+            "createAccountStatus": {
+                "id": f"car-{uuid4().hex}",
+                "state": "SUCCEEDED",
+                "accountName": "****",
+                "accountId": account_id,
+                "requestedTimestamp": _as_aws_prints(now),
+                "completedTimestamp": _as_aws_prints(now),
+            }
+        },
+    }
+    entry: PutEventsRequestEntryTypeDef = {
+        "Source": "aws.organizations",
+        "DetailType": "AWS Service Event via CloudTrail",
+        "Detail": json.dumps(record),
+    }
+    boto3.client("events").put_events(Entries=[entry])
+    return account_id
+
+
+def _as_aws_prints(moment: datetime) -> str:
+    """`Sep 16, 2020 9:20:53 PM`, whatever the locale."""
+    month = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()[moment.month - 1]
+    hour = moment.hour % 12 or 12
+    return f"{month} {moment.day}, {moment.year} {hour}:{moment:%M:%S} {'PM' if moment.hour >= 12 else 'AM'}"
+
+
+def _found_unit(client: OrganizationsClient, root: str, path: str) -> str:
+    """The id of a unit that is there."""
+    parent = root
+    for name in path.split("/"):
+        units = client.list_organizational_units_for_parent(ParentId=parent)["OrganizationalUnits"]
+        parent = next(unit["Id"] for unit in units if unit["Name"] == name)
+    return parent
+
+
 def _create_organization(company: Company) -> tuple[str, dict[str, str]]:
     client = boto3.client("organizations")
     organization = client.create_organization(FeatureSet="ALL")["Organization"]
@@ -56,11 +112,17 @@ def _create_organization(company: Company) -> tuple[str, dict[str, str]]:
     return organization["MasterAccountId"], ids
 
 
-def _create_account(client: OrganizationsClient, company: Company, account: DemoAccount) -> str:
-    tags = {"environment": account.type.value, "company": company.name}
+def _create_account(
+    client: OrganizationsClient,
+    company: Company,
+    account: DemoAccount,
+    email: str = "",
+    more_tags: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    tags = {"environment": account.type.value, "company": company.name, **more_tags}
     created = client.create_account(
         AccountName=account.name,
-        Email=f"aws+{account.name}@example.com",
+        Email=email or f"aws+{account.name}@example.com",
         Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
     )
     return created["CreateAccountStatus"]["AccountId"]

@@ -62,6 +62,14 @@ class DemoAccount(Allocated):
     """Names of the organizational units from the root down."""
 
 
+class VendedAccount(DemoAccount):
+    """An account that is vended while the demo runs."""
+
+    sample_id: str = ""
+    email: str
+    tags: dict[str, str] = {}
+
+
 class Company(Model):
     name: str
     fiscal_year: int
@@ -84,6 +92,12 @@ class Company(Model):
     rescheduled: Decided
     management_account: Allocated
     accounts: tuple[DemoAccount, ...]
+    rules_file: str
+    """Rules that say where new accounts belong."""
+    expected: VendedAccount
+    """Registered before it is vended."""
+    by_rule: VendedAccount
+    """A rule suggests where it belongs."""
 
     @classmethod
     def read(cls) -> Self:
@@ -92,6 +106,15 @@ class Company(Model):
     @property
     def budget_path(self) -> Path:
         return DIRECTORY / self.budget_file
+
+    @property
+    def old_accounts(self) -> tuple[datetime, int]:
+        """When its accounts joined, and how many: what is vended in the demo is new."""
+        return self.accounts_joined, len(self.accounts) + 1  # and the management account
+
+    @property
+    def rules_path(self) -> Path:
+        return DIRECTORY / self.rules_file
 
     @property
     def change_path(self) -> Path:

@@ -10,6 +10,7 @@ import contextlib
 import shlex
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
@@ -27,6 +28,10 @@ from embedded.stack import Stack
 
 if TYPE_CHECKING:
     from cli.demo_aws import SeededAws
+
+
+VENDED_WITHIN_S = 60.0
+LOOK_EVERY_S = 0.1
 
 
 class Story:
@@ -129,8 +134,42 @@ class Story:
                 "--as",
                 admin.email,
             )
+        self.vend_accounts()
         self.step("Actual spend is imported from the replicated Cost and Usage Report")
         self.run("cost", "import", aws.source, "--as", company.engineer.email)
+
+    def vend_accounts(self) -> None:
+        """From vending to budget in seconds: once because the account was expected, once because a rule suggests it."""
+        from cli.demo_aws import vend  # noqa: PLC0415 - as above
+
+        company, admin = self.company, ("--as", self.company.admin.email)
+        self.step("Rules say where new accounts belong: first what they would take, then for good")
+        self.run("account", "rules", "test", _short(company.rules_path))
+        self.run("account", "rules", "set", _short(company.rules_path), *admin)
+        self.step("An account is registered before it is vended, and allocated the moment it appears")
+        new, suggested = company.expected, company.by_rule
+        about = ("--type", new.type, "--email", new.email, "--as", company.engineer.email)
+        self.run("account", "expect", *new.shares, *about)
+        self.run("account", "show", self._vended(vend(company, new), aligned=True))
+        self.step("Another one was not expected: a rule suggests where it belongs, and Finance accepts")
+        account_id = self._vended(vend(company, suggested), aligned=False)
+        self.run("account", "accept", account_id, "--proposal", "1", *admin)
+        self.run("account", "board")
+
+    def _vended(self, account_id: str, *, aligned: bool) -> str:
+        """Waits until the account is aligned, or an allocation is proposed; no command has to be given for it."""
+        _print(f"(AWS vends the account {account_id} and sends its event.)")
+        deadline = time.monotonic() + VENDED_WITHIN_S
+        with Session.open().views() as views:
+            while time.monotonic() < deadline:
+                found = views.accounts(account_id)
+                if found and (found[0].aligned_at if aligned else found[0].proposal):
+                    return account_id
+                time.sleep(LOOK_EVERY_S)
+        self._stack.check()
+        raise Unavailable(
+            f"The account {account_id} was not noticed within {VENDED_WITHIN_S:.0f} s: see the worker's log."
+        )
 
     def show_result(self) -> None:
         self.step("Where the money stands")

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
@@ -28,7 +28,10 @@ from temporalio.exceptions import ActivityError, ApplicationError, CancelledErro
 from temporalio.service import RPCError, RPCStatusCode
 
 from cli.session import Session
-from domain.decision import Accepted, Refused
+from domain.account_allocating import AccountCommand
+from domain.account_process import AccountUpdateName, AlignmentRound, alignment_process_id
+from domain.alignment_texts import alignment_static_details, alignment_summary
+from domain.decision import Accepted, Command, Refused
 from domain.errors import AllotError, BadInput, Unavailable, error_named
 from domain.model import Model
 from domain.process import (
@@ -147,33 +150,66 @@ async def register_person(session: Session, request: RegisterPersonRequest) -> A
 
 async def decide_on_schedule(session: Session, update: UpdateName, command: ScheduleCommand, round_: int) -> Accepted:
     """Sends a decision to the process of the product's schedule, which is started if none is under way."""
+    request = ScheduleRound(fiscal_year=command.fiscal_year, product=command.product, round=round_)
+    addressee = _Addressee(
+        WorkflowName.BUDGET_SCHEDULE,
+        request,
+        schedule_process_id(command.fiscal_year, command.product, round_),
+        schedule_summary(request),
+        schedule_static_details(request),
+    )
+    return await _updated(session, addressee, update, command, str(command.product))
+
+
+async def decide_on_account(
+    session: Session, update: AccountUpdateName, command: AccountCommand, occasion: int
+) -> Accepted:
+    """The same for the process of an account's alignment."""
+    request = AlignmentRound(account_id=command.account_id, occasion=occasion)
+    addressee = _Addressee(
+        WorkflowName.ACCOUNT_ALIGNMENT,
+        request,
+        alignment_process_id(command.account_id, occasion),
+        alignment_summary(request),
+        alignment_static_details(request),
+    )
+    return await _updated(session, addressee, update, command, f"account {command.account_id}")
+
+
+class _Addressee(NamedTuple):
+    """A process, and how to start it."""
+
+    name: WorkflowName
+    request: ScheduleRound | AlignmentRound
+    process_id: str
+    summary: str
+    details: str
+
+
+async def _updated(session: Session, to: _Addressee, update: str, command: Command, subject: str) -> Accepted:
     async with temporal(session) as client:
         for _ in range(CLOSED_MEANWHILE_MAX):
             try:
-                return await _update(session, client, update, command, round_)
+                return await _update(session, client, to, update, command)
             except RPCError as error:
                 if error.status is not RPCStatusCode.NOT_FOUND:
                     raise
         raise Unavailable(
-            f"The process of {command.product} kept ending while the decision was under way: try again "
+            f"The process of {subject} kept ending while the decision was under way: try again "
             f"with --command-id {command.command_id}."
         )
 
 
-async def _update(
-    session: Session, client: Client, update: UpdateName, command: ScheduleCommand, round_: int
-) -> Accepted:
-    process_id = schedule_process_id(command.fiscal_year, command.product, round_)
-    request = ScheduleRound(fiscal_year=command.fiscal_year, product=command.product, round=round_)
+async def _update(session: Session, client: Client, to: _Addressee, update: str, command: Command) -> Accepted:
     start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
-        WorkflowName.BUDGET_SCHEDULE,
-        request,
-        id=process_id,
+        to.name,
+        to.request,
+        id=to.process_id,
         task_queue=TASK_QUEUE,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-        static_summary=schedule_summary(request),
-        static_details=schedule_static_details(request),
+        static_summary=to.summary,
+        static_details=to.details,
     )
     answer = client.execute_update_with_start_workflow(
         update,
@@ -183,7 +219,7 @@ async def _update(
         result_type=Accepted | Refused,  # type: ignore[arg-type]  # as above
         rpc_timeout=timedelta(seconds=session.timeout_s),
     )
-    return accepted(await answered(answer, session, client.get_workflow_handle(process_id)))
+    return accepted(await answered(answer, session, client.get_workflow_handle(to.process_id)))
 
 
 def _own(name: str, message: Model) -> str:

@@ -10,6 +10,7 @@ from cli.decisions import wait_for_views
 from cli.doors import run
 from cli.session import Session
 from cli.works import progress_shown, work
+from domain.account_process import AccountFile, AccountImportResult
 from domain.errors import AllotError, BadInput, Unavailable
 from domain.process import BudgetFile, BudgetLoadResult, PeopleFile, PeopleImportResult, WorkflowName
 
@@ -34,11 +35,11 @@ def bytes_of(file: Path, what: str, bytes_max: int) -> bytes:
         raise BadInput(f"{file} cannot be read: {error.strerror or error}.") from None
 
 
-def handed_in[R: (BudgetLoadResult, PeopleImportResult)](
+def handed_in[R: (BudgetLoadResult, PeopleImportResult, AccountImportResult)](
     session: Session,
     content: bytes,
     name: WorkflowName,
-    request: BudgetFile | PeopleFile,
+    request: BudgetFile | PeopleFile | AccountFile,
     process_id: str,
     kind: type[R],
 ) -> R:

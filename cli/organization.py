@@ -32,11 +32,14 @@ def sync(as_json: options.Json = False, timeout_s: options.WorkWithin = options.
         result = run(work(session, WorkflowName.ORGANIZATION_SYNC, request, process_id, SyncResult, step))
         if result.position:
             wait_for_views(views, result.position, step, session.timeout_s)
-    data = {
-        "accounts": result.accounts,
-        "recorded": result.recorded,
-        "calls": result.calls,
-        "position": result.position,
-    }
-    text = f"{result.accounts:,} accounts read with {result.calls:,} calls; {result.recorded:,} were new or changed."
-    show(data, as_json, lambda: [text])
+    show(dict(result), as_json, lambda: [_told(result)])
+
+
+def _told(result: SyncResult) -> str:
+    calls = f"{result.list_calls:,} to list accounts, {result.tag_calls:,} for tags"
+    calls += f", {result.throttled:,} times asked for patience" if result.throttled else ""
+    parts = [f"{result.recorded:,} were new or changed"]
+    parts += [f"{result.departed:,} have left"] if result.departed else []
+    parts += [f"{result.skipped:,} are not ready yet"] if result.skipped else []
+    parts += [f"{result.opened:,} wait for an allocation"] if result.opened else []
+    return f"{result.accounts:,} accounts read with {result.calls:,} calls ({calls}); {', '.join(parts)}."

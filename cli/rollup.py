@@ -136,6 +136,7 @@ def _unallocated(report: RollupReport) -> WholeTable:
         *figures(*(str(month) for month in months), "Total"),
         Column("Since", right=True),
         Column("Age", right=True),
+        Column("State"),
     )
     rows = [
         (
@@ -145,6 +146,7 @@ def _unallocated(report: RollupReport) -> WholeTable:
             money(account.amount, report.currency),
             account.since,
             f"{account.age_days(today):,} d",
+            account.lifecycle,
         )
         for account in report.unallocated
     ]

@@ -30,8 +30,13 @@ WORDS = {
     TaskKind.RESCHEDULE: "Reschedule: over budget",
     TaskKind.DECIDE_RESCHEDULE: "Grant or deny a reschedule",
     TaskKind.ALLOCATE_ACCOUNT: "Allocate the account",
+    TaskKind.DECIDE_ALLOCATION: "Accept or decline an allocation",
 }
-REFUSABLE = frozenset({TaskKind.APPROVE_SCHEDULE, TaskKind.DECIDE_RESCHEDULE})
+REFUSABLE = frozenset({TaskKind.APPROVE_SCHEDULE, TaskKind.DECIDE_RESCHEDULE, TaskKind.DECIDE_ALLOCATION})
+HOW_TO_REFUSE = (
+    "To refuse, write `reject` in place of `approve`, `deny` in place of `grant`, `decline` in place of `accept`, and "
+    "add --reason WHY."
+)
 COMMANDS_SHOWN_MAX = 20
 """Tasks whose command is written out; --json has all of them."""
 OVERDUE = "red"
@@ -113,7 +118,7 @@ def _shown(
         return
     yield title
     if any(TaskKind(task.kind) in REFUSABLE and _may_act(task) for task in found):
-        yield "To refuse, write `reject` in place of `approve`, `deny` in place of `grant`, and add --reason WHY."
+        yield HOW_TO_REFUSE
     for number, task in enumerate(found[:COMMANDS_SHOWN_MAX], start=1):
         yield ""
         yield from _entry(number, task, details.get(number, task.detail), business, now, doer)
@@ -190,6 +195,8 @@ def command_for(task: TaskDetail, doer: Doer) -> str:
             words = ["schedule", "submit", *product, "--amounts", "A,B,…", *who]
         case TaskKind.RESCHEDULE:
             words = ["schedule", "request", *product, "--reason", "WHY", "--amounts", "A,B,…", *who]
+        case TaskKind.DECIDE_ALLOCATION:
+            words = ["account", "accept", task.subject, "--proposal", str(task.version), *who]
         case _:
             words = ["account", "allocate", task.subject, "PRODUCT=100", "--type", "TYPE", *who]
     return shlex.join(["allot", *words])

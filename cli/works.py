@@ -19,7 +19,7 @@ from temporalio.service import RPCError
 from cli.doors import NO_ANSWER, UNTOUCHED_EVENTS, as_our_error, temporal, why_waiting
 from cli.output import console, note, safe
 from cli.session import Session
-from domain.account_process import SyncRequest
+from domain.account_process import AccountFile, SyncRequest
 from domain.errors import AllotError, Unavailable
 from domain.process import TASK_QUEUE, BudgetFile, CostSource, PeopleFile, WorkflowName
 from domain.process_texts import work_summary
@@ -38,7 +38,7 @@ type Step = Callable[[str, int, int], None]
 async def work[T](
     session: Session,
     name: WorkflowName,
-    request: BudgetFile | CostSource | SyncRequest | PeopleFile,
+    request: BudgetFile | CostSource | SyncRequest | PeopleFile | AccountFile,
     process_id: str,
     result: type[T],
     step: Step,

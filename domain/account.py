@@ -65,6 +65,7 @@ class Proposal:
     basis: Basis
     rule: str
     proposed_by: PersonId | None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,7 @@ def _allocating(account: Account, fact: AllocationProposed | ProposalDeclined | 
                 fact.basis,
                 fact.rule,
                 fact.proposed_by,
+                fact.note,
             )
             return replace(account, proposal=proposal, proposals=fact.proposal)
         case ProposalDeclined():

@@ -6,8 +6,9 @@ of the previous month, whichever is later; a remap holds from the start of a spe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from types import MappingProxyType
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
@@ -46,7 +47,7 @@ from domain.decision import (
     States,
     Stream,
 )
-from domain.errors import Forbidden, NotFound, Refusal
+from domain.errors import NotFound, Refusal
 from domain.hierarchy import PRODUCT_LEVEL, NodePath
 from domain.model import Model
 from domain.people import require
@@ -127,6 +128,8 @@ class Plan(NamedTuple):
     faults: Sequence[Fault]
     first_ones: bool
     remaps: bool
+    kept: Mapping[str, Account] = MappingProxyType({})
+    """Accounts that stay as they are allocated."""
 
 
 def decide_allocate(states: States, command: AllocateAccount, context: Context) -> Decision:
@@ -144,9 +147,13 @@ def _kept(account: Account, command: AllocateAccount, authority: Authority) -> D
     """Whoever is asked, and says what holds already, has answered."""
     if not account.is_open:
         return Decision(message=f"Account {command.account_id} is allocated like that already; nothing changed.")
-    ended = AlignmentEnded(account_id=command.account_id, occasion=account.occasion, reason=KEPT)
     message = f"Account {command.account_id} stays as it is allocated; nobody is asked any more."
-    return Decision([Event(command.subject, ended)], message, authority)
+    return Decision([_ended(command.account_id, account)], message, authority)
+
+
+def _ended(account_id: str, account: Account) -> Event:
+    ended = AlignmentEnded(account_id=account_id, occasion=account.occasion, reason=KEPT)
+    return Event(account_stream(account_id), ended)
 
 
 def decide_propose(states: States, command: ProposeAllocation, context: Context) -> Decision:
@@ -189,7 +196,11 @@ def decide_allocate_all(states: States, command: AllocateAccounts, context: Cont
         for row, new in plan.allocated
     ]
     unchanged = len(command.rows) - len(events)
-    message = f"{len(events):,} allocations recorded" + (f", {unchanged:,} were there already." if unchanged else ".")
+    answered = {account_id: account for account_id, account in plan.kept.items() if account.is_open}
+    events += [_ended(account_id, account) for account_id, account in answered.items()]
+    message = f"{len(plan.allocated):,} allocations recorded" + (
+        f", {unchanged:,} were there already." if unchanged else "."
+    )
     return Decision(events, message, authority)
 
 
@@ -212,21 +223,24 @@ def plan_all(states: States, rows: Iterable[AllocationRow], context: Context) ->
     known: dict[str, Account] = {}
     made: list[tuple[AllocationRow, Allocation]] = []
     faults: list[Fault] = []
+    kept: dict[str, Account] = {}
     first_ones = remaps = False
     for row in rows:
         account: Account = known.get(row.account_id) or states[account_stream(row.account_id)]
         remaps, first_ones = remaps or bool(account.allocations), first_ones or not account.allocations
         try:
             new = planned(states, account, row.account_id, row, context)
-        except Forbidden:
-            raise
         except Refusal as refusal:
             faults.append(Fault(row, refusal))
             continue
-        if new not in account.allocations:
+        if new in account.allocations:
+            kept.setdefault(row.account_id, account)
+        else:
             made.append((row, new))
             known[row.account_id] = evolve(account, allocated(row.account_id, new, context))
-    return Plan(made, faults, first_ones, remaps)
+    for row, _ in made:
+        kept.pop(row.account_id, None)
+    return Plan(made, faults, first_ones, remaps, kept)
 
 
 def planned(states: States, account: Account, account_id: str, wish: Wish, context: Context) -> Allocation:
@@ -244,9 +258,11 @@ def planned(states: States, account: Account, account_id: str, wish: Wish, conte
     chosen = wish.effective_on or default_from(
         account.since, context.today, is_remap=bool(account.allocations), closed=closed
     )
-    _check_reach(account, account_id, chosen, wish, context)
-    check_from(chosen, account.allocations, closed, is_remap=bool(account.allocations))
-    return Allocation(effective_on=chosen, account_type=wish.account_type, shares=shares)
+    new = Allocation(effective_on=chosen, account_type=wish.account_type, shares=shares)
+    if new not in account.allocations:  # what holds already may be said again, whatever has been closed since
+        _check_reach(account, account_id, chosen, wish, context)
+        check_from(chosen, account.allocations, closed, is_remap=bool(account.allocations))
+    return new
 
 
 def require_product(states: States, product: NodePath, effective_on: date | None, context: Context) -> None:

@@ -127,7 +127,7 @@ def _observed(
     if (reason := _occasion(known, after, rules)) is not None:
         opened = AlignmentOpened(account_id=seen.account_id, occasion=known.occasion + 1, reason=reason)
         events.append(Event(stream, opened))
-    elif after.is_open and after.is_over and not after.spends_unallocated:
+    elif after.is_open and after.is_over and not (known.is_over or after.spends_unallocated):
         events.append(_ended(seen.account_id, after, "closed"))
     return events
 

@@ -58,7 +58,7 @@ def decide_accept(states: States, command: AcceptProposal, context: Context) -> 
     authority = _require(account, proposal, context)
     wish = _wish(proposal, command.note)
     new = planned(states, account, command.account_id, wish, context)
-    fact = allocated(command.account_id, new, context, note=command.note, basis=Basis.PROPOSAL)
+    fact = allocated(command.account_id, new, context, note=wish.note, basis=Basis.PROPOSAL)
     fact = fact.model_copy(update={"proposal": proposal.number, "rule": proposal.rule})
     message = f"Proposal {proposal.number} accepted: account {command.account_id} is allocated from {new.effective_on}."
     return Decision([Event(command.subject, fact)], message, authority)
@@ -117,8 +117,12 @@ def _require(account: Account, proposal: Proposal, context: Context) -> Authorit
 
 
 def _wish(proposal: Proposal, note: str = "") -> Wish:
+    """The proposer's note counts where whoever decides writes none: both have seen it."""
     return Wish(
-        account_type=proposal.account_type, shares=proposal.shares, effective_on=proposal.effective_on, note=note
+        account_type=proposal.account_type,
+        shares=proposal.shares,
+        effective_on=proposal.effective_on,
+        note=note or proposal.note,
     )
 
 

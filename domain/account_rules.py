@@ -53,7 +53,7 @@ class AccountRule(Model):
     ou_path: Pattern = ""
     """The account is in this organizational unit or below it, such as `/Workloads/Production`."""
     name_pattern: Pattern = ""
-    """The account's name looks like this: `*` stands for any text, `?` for one character."""
+    """The account's name looks like this: `*` stands for any text, `?` for one character, `[ab]` for one of these."""
     tags: Annotated[dict[str, Pattern], Field(max_length=TAGS_MAX)] = {}
     """It has each of these tags, with a value that looks like this."""
     product_tag: Pattern = ""

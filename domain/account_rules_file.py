@@ -11,7 +11,6 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -23,9 +22,11 @@ from domain.errors import BadInput, Refusal
 from domain.hierarchy import NodePath
 from domain.money import exact, plain
 
-RULES_CHARS_MAX = 1_000_000
-LINE_CHARS_MAX = 10_000
+RULES_CHARS_MAX = 500_000
+LINE_CHARS_MAX = 3_000
 """Characters of one line: keys with very many dots take very long to read."""
+INLINE_CHARS_MAX = 100
+"""Characters of a table that is written on one line."""
 PROBLEMS_LISTED_MAX = 100
 VALUE_CHARS_MAX = 60
 KEYS = (
@@ -58,7 +59,9 @@ def read_rules(text: str) -> tuple[AccountRule, ...]:
         rule = reader.rule()
         problems += reader.problems
         if isinstance(name := table.get("name"), str) and (first := first_of.setdefault(name, number)) != number:
-            problems.append(reader.told("name", Fault(f"is the name of rule {first} already", "give it one of its own")))
+            problems.append(
+                reader.told("name", Fault(f"is the name of rule {first} already", "give it one of its own"))
+            )
         if rule:
             rules.append(rule)
     if problems:
@@ -77,14 +80,17 @@ def rules_toml(rules: Sequence[AccountRule]) -> str:
 def _tables(text: str) -> Sequence[Mapping[str, object]]:
     if len(text) > RULES_CHARS_MAX:
         raise _bad([f"The text has {len(text):,} characters: at most {RULES_CHARS_MAX:,} are read."])
-    for row, line in enumerate(text.splitlines(), start=1):
+    for row, line in enumerate(text.split("\n"), start=1):
         if len(line) > LINE_CHARS_MAX:
-            raise _bad([f"Line {row} has {len(line):,} characters: write one of at most {LINE_CHARS_MAX:,}."])
+            remedy = f"write lines of at most {LINE_CHARS_MAX:,}, and long tables under [rule.shares] or [rule.tags]"
+            raise _bad([f"Line {row} has {len(line):,} characters: {remedy}."])
     try:
         document = tomllib.loads(text, parse_float=Decimal)
     except RecursionError:
         raise _bad(["The text is nested too deeply: a rule has plain values and one level of tables."]) from None
-    except (ValueError, ArithmeticError) as error:
+    except ArithmeticError:
+        raise _bad(["The text holds a number that is far too large or too small: write percentages."]) from None
+    except ValueError as error:
         raise _bad([f"The text is not TOML: {_one_line(str(error))}."]) from None
     return _listed(document)
 
@@ -224,11 +230,6 @@ def _percent(value: object) -> Decimal | Fault:
         return Fault("is not a percentage", _PERCENT_REMEDY)
 
 
-class _Line(NamedTuple):
-    key: str
-    value: str
-
-
 def _bad(problems: Sequence[str]) -> BadInput:
     listed = list(problems[:PROBLEMS_LISTED_MAX])
     if len(problems) > PROBLEMS_LISTED_MAX:
@@ -237,7 +238,11 @@ def _bad(problems: Sequence[str]) -> BadInput:
 
 
 def _shown(value: object) -> str:
-    text = repr(plain(value)) if isinstance(value, Decimal) and value.is_finite() else repr(value)
+    """In quotes where it is a text, and not too long."""
+    try:
+        text = plain(value) if isinstance(value, Decimal) and abs(value.adjusted()) < VALUE_CHARS_MAX else repr(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits, or lists in lists
+        return "what stands there"
     return text if len(text) <= VALUE_CHARS_MAX else f"{text[: VALUE_CHARS_MAX - 1]}…"
 
 
@@ -249,33 +254,46 @@ def _one_line(text: str) -> str:
 
 
 def _written(rule: AccountRule) -> str:
-    return "".join(f"{key} = {value}\n" for key, value in _lines(rule))
+    """Tables that are too long for a line stand last, because all that follows in TOML would belong to them."""
+    tags, shares = _table(rule.tags, _quoted), _table(_percents(rule), plain)
+    lines = [f"{key} = {value}\n" for key, value in _simple(rule)]
+    tables: list[str] = []
+    for key, pairs in (("tags", tags), ("shares", shares)):
+        inline = ", ".join(pairs)
+        if inline and len(inline) <= INLINE_CHARS_MAX:
+            lines.append(f"{key} = {{ {inline} }}\n")
+        elif inline:
+            tables.append(f"[rule.{key}]\n" + "".join(f"{pair}\n" for pair in pairs))
+    return "".join(lines + tables)
 
 
-def _lines(rule: AccountRule) -> Iterator[_Line]:
+def _simple(rule: AccountRule) -> Iterator[tuple[str, str]]:
     """What is as it is by default is left out, but for whether the rule applies."""
-    yield _Line("name", _quoted(rule.name))
-    for key, text in (("ou_path", rule.ou_path), ("name_pattern", rule.name_pattern)):
-        if text:
-            yield _Line(key, _quoted(text))
-    if rule.tags:
-        yield _Line("tags", _table({key: _quoted(value) for key, value in rule.tags.items()}))
-    if rule.product_tag:
-        yield _Line("product_tag", _quoted(rule.product_tag))
-    if rule.under is not None:
-        yield _Line("under", _quoted(str(rule.under)))
+    under = "" if rule.under is None else str(rule.under)
+    product = "" if _percents(rule) or not rule.shares else str(rule.shares[0].product)
+    texts = {
+        "name": rule.name,
+        "ou_path": rule.ou_path,
+        "name_pattern": rule.name_pattern,
+        "product_tag": rule.product_tag,
+        "under": under,
+    }
+    yield from ((key, _quoted(text)) for key, text in texts.items() if text)
     if rule.any_account:
-        yield _Line("any_account", "true")
-    if len(rule.shares) == 1:
-        yield _Line("product", _quoted(str(rule.shares[0].product)))
-    elif rule.shares:
-        yield _Line("shares", _table({str(share.product): plain(share.percent) for share in rule.shares}))
-    yield _Line("type", _quoted(rule.account_type))
-    yield _Line("apply", "true" if rule.apply else "false")
+        yield "any_account", "true"
+    if product:
+        yield "product", _quoted(product)
+    yield "type", _quoted(rule.account_type)
+    yield "apply", "true" if rule.apply else "false"
 
 
-def _table(values: Mapping[str, str]) -> str:
-    return "{ " + ", ".join(f"{_quoted(key)} = {value}" for key, value in values.items()) + " }"
+def _percents(rule: AccountRule) -> Mapping[str, Decimal]:
+    """Empty for what is written as one product."""
+    return {str(share.product): share.percent for share in rule.shares} if len(rule.shares) > 1 else {}
+
+
+def _table[T](values: Mapping[str, T], written: Callable[[T], str]) -> list[str]:
+    return [f"{_quoted(key)} = {written(value)}" for key, value in values.items()]
 
 
 def _quoted(text: str) -> str:

@@ -192,8 +192,9 @@ def decide_expect(states: States, command: ExpectAccounts, context: Context) -> 
             f"No account was registered: {' '.join(faults[:FAULTS_SHOWN_MAX])}{more}", code="FaultyExpectations"
         )
     left = len(command.accounts) - len(events)
-    message = f"{len(events):,} expected accounts registered" + (
-        f"; {left:,} are registered like that, or allocated, already." if left else "."
+    plural = "s" * (len(events) != 1)
+    message = f"{len(events):,} expected account{plural} registered" + (
+        f"; {left:,} registered like that, or allocated, already." if left else "."
     )
     return Decision(events, message, authority)
 

@@ -6,7 +6,7 @@ escaped. People are never named here, because these texts are shown to everyone 
 
 from __future__ import annotations
 
-from domain.account_process import SyncRequest
+from domain.account_process import AccountFile, AccountFileKind, SyncRequest
 from domain.cost import ReportVersion
 from domain.decision import Command
 from domain.process import BudgetFile, CostSource, PeopleFile, ScheduleRound
@@ -74,7 +74,12 @@ def people_import_summary(file: PeopleFile) -> str:
     return one_line(f"Import the people of the file {file.file_name}")
 
 
-def work_summary(request: BudgetFile | CostSource | SyncRequest | PeopleFile) -> str:
+def account_import_summary(file: AccountFile) -> str:
+    what = "expected accounts" if file.kind is AccountFileKind.EXPECTED else "allocations"
+    return one_line(f"{'Check' if file.dry_run else 'Import'} the {what} of the file {file.file_name}")
+
+
+def work_summary(request: BudgetFile | CostSource | SyncRequest | PeopleFile | AccountFile) -> str:
     """Of the process that such a message starts."""
     match request:
         case BudgetFile():
@@ -85,6 +90,8 @@ def work_summary(request: BudgetFile | CostSource | SyncRequest | PeopleFile) ->
             return organization_sync_summary()
         case PeopleFile():
             return people_import_summary(request)
+        case AccountFile():
+            return account_import_summary(request)
 
 
 def direct_decision_summary(command: Command) -> str:

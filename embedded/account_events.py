@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 
-from embedded.aws_server import CREDENTIALS, REGION
+from embedded.aws_server import ACCESS_KEY, REGION
 
 QUEUE_VARIABLE = "ALLOT_ACCOUNT_EVENTS_QUEUE_URL"
 DEAD_LETTER_VARIABLE = "ALLOT_ACCOUNT_EVENTS_DEAD_LETTER_URL"
@@ -22,7 +22,7 @@ def lay_account_events(endpoint_url: str) -> dict[str, str]:
     """The variables by which a worker finds the queues; may be repeated."""
     import boto3  # noqa: PLC0415 - takes half a second that only this needs
 
-    session = boto3.Session(**CREDENTIALS, region_name=REGION)
+    session = boto3.Session(aws_access_key_id=ACCESS_KEY, aws_secret_access_key=ACCESS_KEY, region_name=REGION)
     sqs = session.client("sqs", endpoint_url=endpoint_url)
     queue_url = sqs.create_queue(QueueName=QUEUE)["QueueUrl"]
     dead_letter_url = sqs.create_queue(QueueName=DEAD_LETTERS)["QueueUrl"]

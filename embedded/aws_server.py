@@ -2,10 +2,10 @@
 
 The code that calls AWS is the same either way: boto3 is led here by its own variable AWS_ENDPOINT_URL. Started as
 
-    python -m embedded.aws_server --port 5000 --joined 2025-11-03T09:00:00Z
+    python -m embedded.aws_server --port 5000 --joined 2025-11-03T09:00:00Z --joined-accounts 13
 
 `--joined` belongs to the stand-in: in moto every account has joined the organization this very moment, while
-a company has had its accounts for years; with it, each account that is created joined at that time.
+a company has had its accounts for years; with it, the first accounts that are created joined at that time.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
 from embedded.errors import StartFailed
@@ -24,8 +25,8 @@ from embedded.process import ROOT, Child, launch
 START_WITHIN_S = 60.0
 PROBE_WITHIN_S = 5.0
 REGION = "us-east-1"
-CREDENTIALS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
-"""The stand-in takes any."""
+ACCESS_KEY = "testing"
+"""Id and secret; the stand-in takes any."""
 PAYER_ACCOUNT_ID = "123456789012"
 """The account that moto takes every caller to be, and so the management account of its organization."""
 
@@ -44,8 +45,9 @@ OWN_AWS_VARIABLES = (
 class AwsServer:
     """One server; what it holds is in memory."""
 
-    def __init__(self, log: Path, joined: datetime | None = None) -> None:
-        self.log, self._joined = log, joined
+    def __init__(self, log: Path, joined: datetime | None = None, joined_accounts: int | None = None) -> None:
+        """`joined_accounts`: how many accounts joined at that time, in the order of their creation; None: all."""
+        self.log, self._joined, self._joined_accounts = log, joined, joined_accounts
         self.port = 0
         self.child: Child | None = None
 
@@ -57,7 +59,8 @@ class AwsServer:
         """What boto3 reads."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint_url,
-            **{name.upper(): value for name, value in CREDENTIALS.items()},
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": ACCESS_KEY,
             "AWS_DEFAULT_REGION": REGION,
         }
 
@@ -67,6 +70,8 @@ class AwsServer:
         command = [sys.executable, "-m", "embedded.aws_server", "--port", str(self.port)]
         if self._joined is not None:
             command += ["--joined", self._joined.isoformat()]
+        if self._joined_accounts is not None:
+            command += ["--joined-accounts", str(self._joined_accounts)]
         self.child = launch("AWS stand-in", command, self.log, cwd=ROOT)
         return self.child
 
@@ -95,15 +100,16 @@ def reset(endpoint_url: str) -> None:
         raise StartFailed(f"The AWS stand-in at {endpoint_url} does not answer: {error.reason}") from error
 
 
-def _joined_at(moment: datetime) -> None:
-    """From now on, every account that is created joined at that moment."""
+def _joined_at(moment: datetime, accounts: int | None) -> None:
+    """From now on, every account that is created joined at that moment, or so many of them."""
     from moto.organizations.models import FakeAccount  # noqa: PLC0415 - heavy, and only the server process needs it
 
-    original = FakeAccount.__init__
+    original, made = FakeAccount.__init__, count(1)
 
     def created(self: FakeAccount, *args: object, **kwargs: object) -> None:
         original(self, *args, **kwargs)  # type: ignore[arg-type]  # passed on untouched
-        self.create_time = moment.astimezone(UTC).replace(tzinfo=None)  # moto counts in UTC without a zone
+        if accounts is None or next(made) <= accounts:
+            self.create_time = moment.astimezone(UTC).replace(tzinfo=None)  # moto counts in UTC without a zone
 
     FakeAccount.__init__ = created  # type: ignore[method-assign]  # there is no other door
 
@@ -112,9 +118,10 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m embedded.aws_server")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--joined", type=datetime.fromisoformat, help="such as 2025-11-03T09:00:00Z")
+    parser.add_argument("--joined-accounts", type=int, help="how many of them; default: all")
     options = parser.parse_args(arguments)
     if options.joined is not None:
-        _joined_at(options.joined)
+        _joined_at(options.joined, options.joined_accounts)
     from moto.server import main as serve  # noqa: PLC0415 - heavy, and only the server process needs it
 
     serve(["--host", LOOPBACK, "--port", str(options.port)])

@@ -60,11 +60,11 @@ class Stack:
         aws: bool,
         fresh: bool = False,
         progress: Callable[[str], None] = lambda line: None,
-        accounts_joined: datetime | None = None,
+        accounts_joined: tuple[datetime, int] | None = None,
     ) -> None:
         self.state_dir = state_dir.resolve()
         self._aws, self._fresh, self._progress = aws, fresh, progress
-        self._joined = accounts_joined
+        self._joined = accounts_joined or (None, None)
         self._state = State(state_dir)
         self._children: list[Child] = []
         self._handlers: dict[int, Any] = {}
@@ -210,7 +210,7 @@ class Stack:
         return temporal
 
     def _launch_aws(self) -> AwsServer:
-        aws = AwsServer(self.state_dir / "logs" / "aws.log", joined=self._joined)
+        aws = AwsServer(self.state_dir / "logs" / "aws.log", *self._joined)
         self._own(aws.launch())
         self._environment.update(aws.environment())
         return aws

@@ -9,6 +9,8 @@ from uuid import UUID
 
 from psycopg import Cursor
 
+from domain.account import Account, account_stream
+from domain.account_facts import AlignmentOpened
 from domain.business_days import BusinessCalendar
 from domain.decision import Grant, PersonId, States, Stream
 from domain.hierarchy import NodePath
@@ -21,6 +23,11 @@ _HOLDERS = "SELECT person_id FROM grants WHERE persona = %s AND node = %s"
 _DELEGATES = """
 SELECT DISTINCT person_id FROM delegations
 WHERE delegated_by = ANY(%s) AND %s BETWEEN first_day AND last_day"""
+
+_PROPOSERS = """
+SELECT (fact->>'proposed_by')::uuid FROM audit
+WHERE subjects @> ARRAY[%s] AND fact_name = 'account.AllocationProposed' AND fact->>'proposal' = %s
+    AND fact->>'proposed_by' IS NOT NULL"""
 
 
 class Folded(Protocol):
@@ -46,12 +53,21 @@ class Company:
         if audience.schedule and (audience.submitters_too or audience.not_submitters):
             submitters = self._submitters(*audience.schedule)
             told = told | submitters if audience.submitters_too else told - submitters
+        if audience.proposal:
+            account_id, number = audience.proposal
+            told |= self._persons(_PROPOSERS, [account_id, str(number)])
         return sorted(person for person in told - {actor} if self.is_active(person))
 
     def is_active(self, person_id: PersonId) -> bool:
         if person_id not in self._active:
             self._active[person_id] = is_active(self._ledger, person_id)
         return self._active[person_id]
+
+    def waits(self, opened: AlignmentOpened) -> bool:
+        """Whether somebody still has to say where the account belongs: a rule may have done so at once."""
+        stream = account_stream(opened.account_id)
+        account: Account = self._ledger.states([stream])[stream]
+        return account.is_open and account.occasion == opened.occasion
 
     def _holders(self, grant: Grant) -> frozenset[PersonId]:
         if grant not in self._holding:

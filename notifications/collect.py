@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
+from domain.account_facts import AlignmentOpened
 from domain.business_days import BusinessCalendar
 from domain.decision import RecordedEvent, States, Stream
 from domain.schedule import Approved, RescheduleGranted
@@ -81,6 +82,8 @@ class Collector:
                 continue
             if isinstance(event.fact, RescheduleGranted) and event.command_id in approved:
                 continue  # the new schedule was attached: its approval says it all
+            if isinstance(event.fact, AlignmentOpened) and not company.waits(event.fact):
+                continue  # it was expected, or a rule took it: there is nothing to do any more
             if (notice := notice_of(event, self._ui_url)) is None:
                 continue
             found += [(event.command_id, entry) for entry in _for_all(event, notice, company, config)]

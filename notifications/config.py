@@ -35,12 +35,15 @@ URL_CHARS_MAX = 4_000
 EMAIL_PLACEHOLDER = "{email}"
 """In an address of apprise: where it stands, each person gets a message of their own."""
 SETTING = "ALLOT_NOTIFICATIONS"
+RENAMED = {"account.Vended": "account.AlignmentOpened"}
+"""Events that settings of before may name, and what tells the same now."""
 
 
 def _told(name: str) -> str:
-    if name not in TOLD:
+    known = RENAMED.get(name, name)
+    if known not in TOLD:
         raise ValueError(f"nobody is told of {name!r}; events: {', '.join(sorted(TOLD))}")
-    return name
+    return known
 
 
 ChannelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]

@@ -8,13 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from shlex import quote
-from typing import NamedTuple
 from urllib.parse import quote as url_quote
 
-from domain.account_facts import Vended
-from domain.allocation import AccountType
+from domain.account_facts import AlignmentOpened, Allocated, AllocationProposed, ProposalDeclined
 from domain.calendar import Month
-from domain.decision import Fact, Grant, Persona, PersonId, RecordedEvent
+from domain.decision import Fact, Grant, Persona, RecordedEvent
 from domain.hierarchy import NodePath
 from domain.money import figure, total
 from domain.people import Delegated, DelegationEnded, Granted, GrantWithdrawn
@@ -30,32 +28,14 @@ from domain.schedule import (
     WentOverBudget,
 )
 from domain.waiting import Escalated, Overdue, Reminded
+from notifications.account_messages import is_of_account, of_account, of_waiting_account
+from notifications.notice import SUBJECT_CHARS_MAX as SUBJECT_CHARS_MAX
+from notifications.notice import YOU, commands, paragraphs, said
+from notifications.notice import Audience as Audience
+from notifications.notice import Notice as Notice
+from notifications.notice import one_line as one_line
 
-SUBJECT_CHARS_MAX = 200
-QUOTED_CHARS_MAX = 600
-"""Characters of somebody's reason or note; the whole of it is in the ledger."""
 TIME_FORMAT = "%Y-%m-%d %H:%M UTC"
-_YOU = "YOU@EXAMPLE.COM"
-
-
-class Audience(NamedTuple):
-    """Who is told; the actor never is."""
-
-    holders: tuple[Grant, ...] = ()
-    """All who hold one of these, and to whom they have delegated."""
-    people: tuple[PersonId, ...] = ()
-    schedule: tuple[int, NodePath] | None = None
-    """Of which schedule the submitters count."""
-    submitters_too: bool = False
-    """Whether whoever submitted it is told, too."""
-    not_submitters: bool = False
-    """Whether they are left out, because nobody decides on their own submission."""
-
-
-class Notice(NamedTuple):
-    audience: Audience
-    subject: str
-    body: str
 
 
 def notice_of(event: RecordedEvent, ui_url: str = "") -> Notice | None:
@@ -64,11 +44,11 @@ def notice_of(event: RecordedEvent, ui_url: str = "") -> Notice | None:
         case ScheduleFact() as fact:
             told = _of_schedule(fact, event.stream_version)
         case Reminded() | Escalated() as fact:
-            told = _of_waiting(fact)
+            told = of_waiting_account(fact) if is_of_account(fact) else _of_waiting(fact)
         case Granted() | GrantWithdrawn() | Delegated() | DelegationEnded() as fact:
             told = _of_person(fact)
-        case Vended() as fact:
-            told = _of_account(fact)
+        case AlignmentOpened() | AllocationProposed() | ProposalDeclined() | Allocated() as fact:
+            told = of_account(fact)
         case _:
             return None
     return None if told is None else _finished(told, event, ui_url)
@@ -80,12 +60,6 @@ def process_url(ui_url: str, event: RecordedEvent) -> str:
         return ""
     process, run = url_quote(event.workflow_id, safe=""), url_quote(event.workflow_run_id, safe="")
     return f"{ui_url}/workflows/{process}/{run}/history"
-
-
-def one_line(text: str, chars_max: int = SUBJECT_CHARS_MAX) -> str:
-    """On one line and cut to the limit: a line break in a subject would begin another header."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line if len(line) <= chars_max else line[: chars_max - 1] + "…"
 
 
 def _finished(told: Notice, event: RecordedEvent, ui_url: str) -> Notice:
@@ -105,55 +79,55 @@ def _of_schedule(fact: ScheduleFact, version: int) -> Notice | None:
     owners = Audience(
         (Grant(Persona.PRODUCT_OWNER, fact.product),), schedule=(fact.fiscal_year, fact.product), submitters_too=True
     )
-    submit = _commands("Submit a new one:", _schedule_command("submit", fact, "--file", "months.csv"))
+    submit = commands("Submit a new one:", _schedule_command("submit", fact, "--file", "months.csv"))
     match fact:
         case Submitted():
             text = f"{_amount(fact.amounts, fact.currency)} of {_figure(fact.annual, fact.currency)} were spread."
             how = _decision(fact, version, "approve", "reject")
-            return Notice(decides, f"To approve: schedule of {of}", _paragraphs(text, _said("Note", fact.note), how))
+            return Notice(decides, f"To approve: schedule of {of}", paragraphs(text, said("Note", fact.note), how))
         case RescheduleRequested():
             with_it = f" The new schedule is attached: {_amount(fact.amounts, fact.currency)}." if fact.amounts else ""
             text = f"The approved schedule shall be changed, and stays in force until it is.{with_it}"
             how = _decision(fact, version, "grant", "deny")
-            return Notice(decides, f"To decide: reschedule of {of}", _paragraphs(text, _said("Why", fact.reason), how))
+            return Notice(decides, f"To decide: reschedule of {of}", paragraphs(text, said("Why", fact.reason), how))
         case Approved():
             text = "The schedule is approved, and in force from now on."
-            return Notice(owners, f"Approved: schedule of {of}", _paragraphs(text, _said("Note", fact.note)))
+            return Notice(owners, f"Approved: schedule of {of}", paragraphs(text, said("Note", fact.note)))
         case Rejected():
             text = "The schedule was not approved."
-            return Notice(owners, f"Rejected: schedule of {of}", _paragraphs(text, _said("Why", fact.reason), submit))
+            return Notice(owners, f"Rejected: schedule of {of}", paragraphs(text, said("Why", fact.reason), submit))
         case RescheduleGranted():
             text = "The schedule may be changed; the approved one stays in force until the new one is approved."
-            return Notice(owners, f"Granted: reschedule of {of}", _paragraphs(text, _said("Note", fact.note), submit))
+            return Notice(owners, f"Granted: reschedule of {of}", paragraphs(text, said("Note", fact.note), submit))
         case RescheduleDenied():
             text = "The approved schedule stays as it is."
-            return Notice(owners, f"Denied: reschedule of {of}", _paragraphs(text, _said("Why", fact.reason)))
+            return Notice(owners, f"Denied: reschedule of {of}", paragraphs(text, said("Why", fact.reason)))
         case Returned():
             text = (
                 f"What was submitted, {_figure(fact.submitted, fact.currency)}, does not fit the annual budget any "
                 f"more, which is {_figure(fact.annual, fact.currency)} now."
             )
-            return Notice(owners, f"Returned: schedule of {of}", _paragraphs(text, _said("Why", fact.reason), submit))
+            return Notice(owners, f"Returned: schedule of {of}", paragraphs(text, said("Why", fact.reason), submit))
         case WentOverBudget():
             text = (
                 f"The approved schedule plans {_figure(fact.planned, fact.currency)}, and the annual budget is "
                 f"{_figure(fact.annual, fact.currency)} now. It stays in force until a reschedule is approved."
             )
             request = _schedule_command("request", fact, "--reason", "'What has to change'")
-            how = _commands("Request a reschedule:", request)
-            return Notice(owners, f"Over budget: schedule of {of}", _paragraphs(text, how))
+            how = commands("Request a reschedule:", request)
+            return Notice(owners, f"Over budget: schedule of {of}", paragraphs(text, how))
     return None
 
 
 def _of_waiting(fact: Reminded | Escalated) -> Notice:
     of, turn = f"schedule of {fact.product} for {fact.fiscal_year}", fact.persona.replace("_", " ")
     schedule, decides = (fact.fiscal_year, fact.product), fact.persona is Persona.PORTFOLIO_OWNER
-    look = _commands("What waits for you:", f"allot tasks --as {_YOU}")
-    show = _commands("What it is about:", f"allot schedule show {quote(str(fact.product))} --year {fact.fiscal_year}")
+    look = commands("What waits for you:", f"allot tasks --as {YOU}")
+    show = commands("What it is about:", f"allot schedule show {quote(str(fact.product))} --year {fact.fiscal_year}")
     if isinstance(fact, Reminded):
         audience = Audience((Grant(fact.persona, fact.node),), schedule=schedule, not_submitters=decides)
         text = f"It is still the turn of the {turn}. This is reminder {fact.count}."
-        return Notice(audience, f"Reminder: {of}", _paragraphs(text, show, look))
+        return Notice(audience, f"Reminder: {of}", paragraphs(text, show, look))
     above: tuple[Grant, ...]
     if decides:
         above = (
@@ -169,36 +143,26 @@ def _of_waiting(fact: Reminded | Escalated) -> Notice:
         Overdue.NOBODY_LEFT: f"No {turn} is left who may decide.",
     }[fact.reason]
     audience = Audience(above, schedule=schedule, not_submitters=decides)
-    return Notice(audience, f"Escalated: {of}", _paragraphs(f"{why} {task}", show, look))
+    return Notice(audience, f"Escalated: {of}", paragraphs(f"{why} {task}", show, look))
 
 
 def _of_person(fact: Granted | GrantWithdrawn | Delegated | DelegationEnded) -> Notice:
     audience = Audience(people=(fact.person_id,))
-    look = _commands("What waits for you:", f"allot tasks --as {_YOU}")
+    look = commands("What waits for you:", f"allot tasks --as {YOU}")
     match fact:
         case Granted():
             role = _role(fact.persona, fact.node)
-            return Notice(audience, f"You are {role}", _paragraphs(f"You are {role} from now on.", look))
+            return Notice(audience, f"You are {role}", paragraphs(f"You are {role} from now on.", look))
         case GrantWithdrawn():
             role = _role(fact.persona, fact.node)
             text = f"You do not act as {role} any more; what waited for you goes to somebody else."
-            return Notice(audience, f"You are not {role} any more", _paragraphs(text, _said("Why", fact.reason)))
+            return Notice(audience, f"You are not {role} any more", paragraphs(text, said("Why", fact.reason)))
         case Delegated():
             days = f"from {fact.first_day} to {fact.last_day}"
             text = f"Somebody lets you decide in their place {days}, both days included."
-            return Notice(audience, f"Delegated to you {days}", _paragraphs(text, _said("Note", fact.note), look))
+            return Notice(audience, f"Delegated to you {days}", paragraphs(text, said("Note", fact.note), look))
         case DelegationEnded():
             return Notice(audience, "A delegation to you has ended", "What was delegated to you is no longer yours.")
-
-
-def _of_account(fact: Vended) -> Notice:
-    audience = Audience((Grant(Persona.FINANCIAL_ADMIN, NodePath.ROOT),))
-    seen = f"{one_line(fact.name)}, in {one_line(fact.ou_path)}"
-    text = f"AWS account {fact.account_id} was seen for the first time: {seen}."
-    share = "'Unit/Department/Portfolio/Product=100'"
-    allocate = f"allot account allocate {fact.account_id} {share} --type {AccountType.PRODUCTION} --as {_YOU}"
-    how = _commands(f"Say whose budget pays for it, and what it is for ({', '.join(AccountType)}):", allocate)
-    return Notice(audience, f"To allocate: AWS account {fact.account_id}", _paragraphs(text, how))
 
 
 def _role(persona: Persona, node: NodePath) -> str:
@@ -209,25 +173,13 @@ def _role(persona: Persona, node: NodePath) -> str:
 def _decision(fact: ScheduleFact, version: int, yes: str, no: str) -> str:
     on = ("--version", str(version))
     reason = ("--reason", "'What has to change'")
-    return _commands("Decide by one of:", _schedule_command(yes, fact, *on), _schedule_command(no, fact, *on, *reason))
+    return commands("Decide by one of:", _schedule_command(yes, fact, *on), _schedule_command(no, fact, *on, *reason))
 
 
 def _schedule_command(name: str, fact: ScheduleFact, *more: str) -> str:
     return " ".join(
-        ["allot schedule", name, quote(str(fact.product)), "--year", str(fact.fiscal_year), *more, "--as", _YOU]
+        ["allot schedule", name, quote(str(fact.product)), "--year", str(fact.fiscal_year), *more, "--as", YOU]
     )
-
-
-def _commands(title: str, *commands: str) -> str:
-    return "\n".join([title, *(f"    {command}" for command in commands)])
-
-
-def _said(title: str, text: str) -> str:
-    return f"{title}: {one_line(text, QUOTED_CHARS_MAX)}" if text.strip() else ""
-
-
-def _paragraphs(*parts: str) -> str:
-    return "\n\n".join(part for part in parts if part)
 
 
 def _amount(amounts: Mapping[Month, Decimal], currency: str) -> str:
@@ -253,7 +205,10 @@ _FACTS: Sequence[type[Fact]] = (
     GrantWithdrawn,
     Delegated,
     DelegationEnded,
-    Vended,
+    AlignmentOpened,
+    AllocationProposed,
+    ProposalDeclined,
+    Allocated,
 )
 TOLD: frozenset[str] = frozenset(fact.fact_name for fact in _FACTS)
 """Names of the facts that somebody is told of."""

@@ -32,6 +32,7 @@ from domain.schedule import (
     YearEnded,
 )
 from domain.waiting import Escalated, Reminded
+from views.account_rows import waiting_account
 from views.batch import ZERO, Batch, Change, Projection, missing
 from views.budgets import LINES
 from views.paths import path_text
@@ -40,6 +41,8 @@ from views.tables import Json
 
 
 def wants(batch: Batch, _: RecordedEvent, fact: Any) -> None:
+    if _is_of_account(fact):
+        return
     product = path_text(fact.product)
     batch.rows(SCHEDULES).want(fact.fiscal_year, product)
     if isinstance(fact, Approved):
@@ -47,6 +50,8 @@ def wants(batch: Batch, _: RecordedEvent, fact: Any) -> None:
 
 
 def fold(batch: Batch, event: RecordedEvent, fact: Any) -> None:
+    if _is_of_account(fact):
+        return
     schedules = batch.rows(SCHEDULES)
     before = schedules.get(fact.fiscal_year, path_text(fact.product))
     if isinstance(fact, Submitted):
@@ -60,6 +65,11 @@ def fold(batch: Batch, event: RecordedEvent, fact: Any) -> None:
         schedules.put(_moved(event, before, **_changes(event, fact, before)))
         if isinstance(fact, Approved):
             _count(batch, before)
+
+
+def _is_of_account(fact: Fact) -> bool:
+    """Whether somebody is waited for because of an account, and not of a schedule."""
+    return isinstance(fact, Reminded | Escalated) and waiting_account(fact) is not None
 
 
 def _submitted(event: RecordedEvent, fact: Submitted, before: ScheduleRow | None) -> ScheduleRow:

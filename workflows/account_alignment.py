@@ -69,6 +69,7 @@ class AccountAlignment:
         self._last_refusals = deque(start.last_refusals, REFUSALS_SHOWN_MAX)
         self._inbox = deque(start.inbox)
         self._look = True
+        self._looks_failed = 0
         self._idle = 0
         self._not_before: datetime | None = None
         self._published: dict[str, Any] = {}
@@ -176,13 +177,26 @@ class AccountAlignment:
         if self._inbox:
             await self._answer(self._inbox.popleft())
         elif self._look:
-            self._look = False
-            self._see(await self._align())
+            await self._look_around()
         elif (due := self._due()) is not None and due.at <= workflow.now():
             async with self._turn:
                 if due == self._due() and not self._look:  # nobody decided while we waited for our turn
                     await self._step(due)
         self._publish()
+
+    async def _look_around(self) -> None:
+        """Where that fails for good, somebody may have used up its id: the next try has another one."""
+        self._look = False
+        try:
+            self._see(await self._align())
+            self._looks_failed = 0
+        except ActivityError as error:
+            workflow.logger.error("A look into the ledger failed: %s", recording.failure_of(error).message)
+            pause = pause_after(self._looks_failed)
+            self._looks_failed += 1
+            self._look = True
+            with suppress(TimeoutError):  # then it is time
+                await workflow.wait_condition(lambda: bool(self._inbox), timeout=pause, timeout_summary="Look again")
 
     async def _align(self) -> AlignmentView:
         view: AlignmentView = await workflow.execute_activity(

@@ -26,7 +26,6 @@ from activities.account_event_queue import (
     WAIT_S,
     EventQueue,
     QueueMessage,
-    Received,
 )
 from activities.aws_access import AwsAccess
 from domain.errors import AllotError, BadInput, Unavailable
@@ -77,7 +76,7 @@ class Recorder:
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []
 
-    def receive_message(self, **request: Any) -> Received:
+    def receive_message(self, **request: Any) -> dict[str, Any]:
         self.asked.append(request)
         return {}
 
@@ -177,7 +176,7 @@ def test_the_longest_message_and_reason_fit(queues: Queues) -> None:
 
 
 def test_without_a_place_for_dead_letters_nothing_is_sent() -> None:
-    recorder = Recorder()
+    recorder: Any = Recorder()
     for url in (None, ""):
         EventQueue(recorder, URL, url).to_dead_letters(MESSAGE, "why")
     assert recorder.asked == []
@@ -185,7 +184,7 @@ def test_without_a_place_for_dead_letters_nothing_is_sent() -> None:
 
 @given(st.text(st.characters(codec=None)), st.text(st.characters(codec=None)))
 def test_whatever_the_text_sqs_takes_the_dead_letter(body: str, reason: str) -> None:
-    recorder = Recorder()
+    recorder: Any = Recorder()
     EventQueue(recorder, URL, DEAD_URL).to_dead_letters(MESSAGE._replace(body=body), reason)
     (sent,) = recorder.asked
     told = sent["MessageAttributes"]["reason"]["StringValue"]
@@ -198,13 +197,13 @@ def test_whatever_the_text_sqs_takes_the_dead_letter(body: str, reason: str) -> 
 
 @pytest.mark.parametrize("size", [BODY_BYTES_MAX, BODY_BYTES_MAX + 1])
 def test_a_body_is_cut_at_its_limit(size: int) -> None:
-    recorder = Recorder()
+    recorder: Any = Recorder()
     EventQueue(recorder, URL, DEAD_URL).to_dead_letters(MESSAGE._replace(body="a" * size), "why")
     assert len(recorder.asked[0]["MessageBody"]) == BODY_BYTES_MAX
 
 
 def test_waits_and_delays_stay_within_what_sqs_takes() -> None:
-    recorder = Recorder()
+    recorder: Any = Recorder()
     queue = EventQueue(recorder, URL)
     for wait_s in (-1, 7, WAIT_S + 1):
         queue.receive(wait_s)

@@ -11,7 +11,7 @@ from botocore.exceptions import ReadTimeoutError
 from activities import aws_organizations
 from activities.aws_organizations import MAX_DEPTH, OrganizationReader, aws_client, aws_errors
 from domain.errors import BadInput, Unavailable
-from tests.activities.test_organizations_odd_answers import Answer, Script, account
+from tests.activities.aws_script import Answer, Script, account
 
 if TYPE_CHECKING:
     from mypy_boto3_organizations import OrganizationsClient

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import boto3
@@ -15,7 +15,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.aws_organizations import aws_client
 from activities.organizations import Organizations
 from domain.account import ORGANIZATION_STREAM, account_stream
-from domain.account_facts import AccountSeen, Changed, OrganizationSeen, Vended
+from domain.account_facts import AccountSeen, AlignmentOpened, Changed, Occasion, OrganizationSeen, Vended
 from domain.account_process import SyncRequest, SyncResult
 from domain.decision import SYSTEM_ID, Channel, Organization, RecordedEvent
 from ledger.ledger import Ledger
@@ -77,12 +77,15 @@ class Syncing:
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self.passes = 0
+        self.at = datetime(2026, 6, 10, 12, tzinfo=UTC)
 
     def __call__(self, *, tags_of_all: bool = False) -> SyncResult:
         self.passes += 1
         environment = ActivityEnvironment()
         environment.info = replace(environment.info, workflow_run_id=f"run-{self.passes}")
-        return environment.run(Organizations(self.ledger, aws_client, tags_of_all=tags_of_all).sync, SyncRequest())
+        self.at += timedelta(minutes=5)
+        activities = Organizations(self.ledger, aws_client, tags_of_all=tags_of_all, clock=lambda: self.at)
+        return environment.run(activities.sync, SyncRequest())
 
     def history(self, account: str) -> list[RecordedEvent]:
         return self.ledger.read(account_stream(account))
@@ -106,8 +109,10 @@ def test_the_first_pass_records_the_organization_and_all_its_accounts(company: C
     assert organization.fact == OrganizationSeen(organization_id=company.id, management_account_id="123456789012")
     assert (organization.actor, organization.channel) == (SYSTEM_ID, Channel.WORKFLOW)
     assert organization.workflow_run_id == "run-1"
-    (vended,) = sync.history(company.accounts[0])
+    vended, opened = sync.history(company.accounts[0])
     assert isinstance(vended.fact, Vended)
+    assert (vended.fact.source, vended.fact.observed_at) == ("sync", sync.at)
+    assert opened.fact == AlignmentOpened(account_id=company.accounts[0], occasion=1, reason=Occasion.FIRST_SIGHT)
 
 
 def test_of_an_account_everything_is_kept(company: Company, sync: Syncing) -> None:
@@ -138,7 +143,9 @@ def test_a_second_pass_records_nothing_and_reads_no_tags(company: Company, sync:
     second = sync()
     assert (second.accounts, second.recorded, second.position) == (ACCOUNTS + 1, 0, 0)
     assert sync.ledger.settled_head() == head
-    assert first.calls - second.calls == ACCOUNTS + 1  # a call for the tags of each
+    assert (first.tag_calls, second.tag_calls) == (ACCOUNTS + 1, 0)
+    assert (first.opened, second.opened) == (ACCOUNTS + 1, 0)
+    assert first.calls - second.calls == first.tag_calls
     # the organization, the list, the roots, and accounts and units in each of the root and three units
     assert second.calls == 1 + 1 + 1 + 2 * 4
 
@@ -150,9 +157,10 @@ def test_a_moved_account_has_changed_once(company: Company, sync: Syncing) -> No
     assert result.recorded == 1
     assert result.position == sync.ledger.settled_head()
     assert sync().recorded == 0
-    _, changed = sync.history(company.accounts[9])
+    _, _, changed = sync.history(company.accounts[9])
     assert isinstance(changed.fact, Changed)
-    assert changed.fact.ou_path == "/Workloads/Production"
+    assert (changed.fact.ou_path, changed.fact.changed) == ("/Workloads/Production", ("ou_path",))
+    assert result.opened == 0  # somebody is asked already
 
 
 def test_a_renamed_unit_changes_the_accounts_in_it(company: Company, sync: Syncing) -> None:
@@ -189,8 +197,8 @@ def test_a_closed_account_has_changed_and_one_gone_from_the_list_keeps_its_histo
     result = sync()
     assert (result.accounts, result.recorded) == (ACCOUNTS, 1)
     assert sync.seen(company.accounts[0]).state == "SUSPENDED"
-    assert len(sync.history(company.accounts[1])) == 1
     assert sync.seen(company.accounts[1]).name == "account 1"
+    assert len(sync.history(company.accounts[1])) == 2
 
 
 def test_a_new_account_is_all_that_a_later_pass_records(company: Company, sync: Syncing) -> None:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from io import BytesIO
-from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from botocore.awsrequest import AWSPreparedRequest, AWSResponse
-from botocore.compat import HTTPHeaders
 from botocore.config import Config
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
@@ -26,73 +21,7 @@ from domain.account_process import SyncRequest, SyncResult
 from domain.decision import Organization
 from ledger.ledger import Ledger
 from rights.cedar import CedarRights
-
-if TYPE_CHECKING:
-    from mypy_boto3_organizations import OrganizationsClient
-
-JOINED = 1_762_160_400.123
-ANSWERED = 200
-type Answer = dict[str, Any] | tuple[int, str, str]
-"""A body; or a status, a code and a message."""
-
-
-def account(number: int, **fields: object) -> dict[str, object]:
-    usual = {
-        "Id": f"{number:012}",
-        "Name": f"account {number}",
-        "Email": f"aws+{number}@example.com",
-        "State": "ACTIVE",
-        "Status": "ACTIVE",
-        "JoinedMethod": "CREATED",
-        "JoinedTimestamp": JOINED,
-        "Paths": [f"o-exampleorg/r-root/{number:012}/"],
-    }
-    return {name: value for name, value in (usual | fields).items() if value is not None}
-
-
-class Script:
-    """Answers by operation: the next of a list, of which the last one stays."""
-
-    def __init__(self, **answers: Answer | list[Answer]) -> None:
-        self.asked: list[tuple[str, dict[str, Any]]] = []
-        self._answers: dict[str, list[Answer]] = {
-            "DescribeOrganization": [{"Organization": {"Id": "o-exampleorg", "MasterAccountId": "000000000001"}}],
-            "ListTagsForResource": [{"Tags": []}],
-            "ListAccounts": [{"Accounts": [account(1)]}],
-        }
-        for operation, given in answers.items():
-            self._answers[operation] = given if isinstance(given, list) else [given]
-
-    def client(self) -> OrganizationsClient:
-        """The real one, but for the network."""
-        client = aws_client()
-        play: Any = self.play  # the stubs know of no hooks that answer
-        client.meta.events.register("before-send.organizations", play)
-        return client
-
-    def play(self, request: AWSPreparedRequest, **_: object) -> AWSResponse:
-        operation = request.headers["X-Amz-Target"]
-        name = (operation.decode() if isinstance(operation, bytes) else operation).partition(".")[2]
-        assert isinstance(request.body, bytes)
-        self.asked.append((name, json.loads(request.body)))
-        left = self._answers[name]
-        answer = left.pop(0) if len(left) > 1 else left[0]
-        status, body = (ANSWERED, answer) if isinstance(answer, dict) else (answer[0], failure(answer))
-        headers = HTTPHeaders.from_dict({"Content-Type": "application/x-amz-json-1.1"})
-        return AWSResponse(request.url, status, headers, _Raw(json.dumps(body).encode()))
-
-    def operations(self) -> list[str]:
-        return [operation for operation, _ in self.asked]
-
-
-class _Raw(BytesIO):
-    def stream(self, **_: object) -> Iterator[bytes]:
-        while chunk := self.read():
-            yield chunk
-
-
-def failure(answer: tuple[int, str, str]) -> dict[str, Any]:
-    return {"__type": answer[1], "message": answer[2]}
+from tests.activities.aws_script import JOINED, Answer, Script, account
 
 
 @pytest.fixture
@@ -152,7 +81,7 @@ def test_calls_are_counted_as_aws_sees_them(sync: Sync) -> None:
     script = Script(ListAccounts=[(400, "TooManyRequestsException", "slow down"), {"Accounts": [account(1)]}])
     result = sync(script)
     assert script.operations() == ["DescribeOrganization", "ListAccounts", "ListAccounts", "ListTagsForResource"]
-    assert result.calls == len(script.asked)
+    assert (result.calls, result.list_calls, result.tag_calls, result.throttled) == (len(script.asked), 2, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -223,7 +152,7 @@ def test_an_account_that_is_gone_when_its_tags_are_read_is_kept_and_read_again(s
 def test_an_account_that_has_not_joined_yet_waits_for_the_next_pass(sync: Sync, ledger: Ledger) -> None:
     pending = account(2, State="PENDING_ACTIVATION", JoinedTimestamp=None)
     result = sync(Script(ListAccounts={"Accounts": [account(1), pending]}))
-    assert (result.accounts, result.recorded) == (2, 1)
+    assert (result.accounts, result.recorded, result.skipped) == (2, 1, 1)
     assert ledger.read(account_stream(f"{2:012}")) == []
 
 
@@ -246,11 +175,11 @@ def test_a_repetition_of_the_activity_goes_on_where_the_first_attempt_ended(sync
     )
     refused(sync, broken)
     recorded = ledger.settled_head()
-    assert recorded == 21
+    assert recorded == 1 + 20 * 2  # the organization, and of each account its first sight and its alignment
     accounts[0] = account(1, Name="renamed")
     result = sync(Script(ListAccounts={"Accounts": accounts}))
     assert result.recorded == 11
-    assert ledger.settled_head() == recorded + 11
+    assert ledger.settled_head() == recorded + 1 + 10 * 2
 
 
 def test_a_missing_permission_is_named(sync: Sync, ledger: Ledger) -> None:

@@ -201,6 +201,15 @@ def test_a_closed_account_that_is_reinstated_has_returned() -> None:
     assert observed_after(facts, 2) == [given.changed(2, "state"), opened(2, Occasion.RETURNED)]
 
 
+def test_a_proposal_for_a_closed_account_waits_for_its_decision() -> None:
+    """It may still be billed, so that its spend may belong somewhere else."""
+    closed = [*given.ALIGNED, given.changed(1, "state", state="CLOSED")]
+    asked = [*closed, opened(2, Occasion.PROPOSED), given.proposed(occasion=2)]
+    for minutes in (1, 2):
+        assert observed_after(asked, minutes, state="CLOSED") == []
+    assert len(observed_after(asked, 2, state="CLOSED", name="x")) == 1
+
+
 # Occasions
 
 

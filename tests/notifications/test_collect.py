@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from uuid import uuid4
 
 import pytest
 from pydantic import SecretStr
 
+from domain.account_allocating import ProposeAllocation
 from domain.account_facts import AccountSeen
 from domain.account_observing import ObserveAccounts
+from domain.account_proposals import DeclineProposal
+from domain.alignment import AlignAccount
+from domain.allocation import AccountType, Share
 from domain.decision import SYSTEM, Persona
+from domain.expected_account import ExpectAccounts, ExpectedAccount
 from domain.people_commands import GrantPersona, WithdrawGrant
 from domain.schedule_commands import RequestReschedule
 from domain.schedule_decisions import GrantReschedule
@@ -194,11 +200,35 @@ def test_many_events_of_one_kind_at_once_are_one_message(mail: Company, accounts
     given = {"organization_id": "o-1", "management_account_id": "1" * 12, "accounts": _accounts(accounts)}
     mail.do(ObserveAccounts, SYSTEM, **given)
     assert mail.collect("mail", MAIL) == messages
-    assert set(mail.told()) == {("account.Vended", ADMIN)}
+    assert set(mail.told()) == {("account.AlignmentOpened", ADMIN)}
     if messages < accounts:
         ((subject, body),) = mail.rows("SELECT subject, body FROM notification_outbox")
         assert subject.startswith(f"{accounts} at once")
         assert all(f"{number:012}" in body for number in range(1, accounts + 1))
+
+
+def test_an_account_that_found_its_budget_at_once_is_nobodys_task(mail: Company) -> None:
+    share = Share(product=PRODUCT, percent=Decimal(100))
+    expected = ExpectedAccount(name="shop", account_type=AccountType.SANDBOX, shares=(share,))
+    mail.do(ExpectAccounts, ADMIN, accounts=(expected,))
+    given = {"organization_id": "o-1", "management_account_id": "1" * 12, "accounts": _accounts(1)}
+    mail.do(ObserveAccounts, SYSTEM, **given)
+    mail.do(AlignAccount, SYSTEM, account_id="1".zfill(12), occasion=1)
+    mail.collect("mail", MAIL)
+    assert mail.told() == [("account.Allocated", OWNER)]
+
+
+def test_whoever_proposed_an_allocation_hears_that_it_was_declined(mail: Company) -> None:
+    given = {"organization_id": "o-1", "management_account_id": "1" * 12, "accounts": _accounts(1)}
+    mail.do(ObserveAccounts, SYSTEM, **given)
+    mail.do(GrantPersona, SYSTEM, person=DEPUTY, persona=Persona.CLOUD_ENGINEER, node=PRODUCT.ROOT)
+    account_id, share = "1".zfill(12), Share(product=PRODUCT, percent=Decimal(100))
+    terms = {"account_id": account_id, "account_type": AccountType.SANDBOX, "shares": (share,)}
+    mail.do(ProposeAllocation, DEPUTY, **terms)
+    mail.do(DeclineProposal, ADMIN, account_id=account_id, proposal=1, reason="Another product")
+    mail.collect("mail", MAIL)
+    of_proposals = [(kind, who) for kind, who in mail.told() if "ropos" in kind]
+    assert of_proposals == [("account.AllocationProposed", ADMIN), ("account.ProposalDeclined", DEPUTY)]
 
 
 def test_a_room_is_told_once_for_all_and_only_what_it_asked_for(company: Company) -> None:

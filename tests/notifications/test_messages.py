@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from domain.account_facts import Vended
+from domain.account_facts import Occasion
 from domain.decision import Event, Fact, Grant, Persona
 from domain.hierarchy import NodePath
 from domain.people import Deactivated, Delegated, DelegationEnded, Granted, GrantWithdrawn, person_stream
@@ -25,7 +25,8 @@ from domain.schedule import (
 from domain.waiting import Escalated, Overdue, Reminded, waiting_stream
 from notifications import messages
 from notifications.messages import SUBJECT_CHARS_MAX, TOLD, Notice, notice_of, one_line
-from tests.views.given import ANN, BOB, CALENDAR, recorded, rejected, submitted, vended
+from tests.views.given import ANN, BOB, CALENDAR, allocated_to, recorded, rejected, submitted, vended
+from tests.views.given_accounts import account_escalated, account_reminded, declined, opened, proposed
 
 PRODUCT = NodePath(("Retail", "A B", "Web", "Checkout"))
 UI = "http://ui.example/namespaces/default"
@@ -46,7 +47,6 @@ def owner(**more: Any) -> dict[str, Any]:
 EVENTS = [
     submitted(str(PRODUCT), "100", note="As agreed"),
     rejected(str(PRODUCT), "Too much"),
-    vended("123456789012"),
     *(
         Event(schedule_stream(2026, PRODUCT), fact)
         for fact in (
@@ -77,6 +77,18 @@ EVENTS = [
         )
     ),
 ]
+ACCOUNT = "123456789012"
+SPLIT = {str(PRODUCT): "60", "Retail/A B/Web/Cart": "40"}
+ADMINS, ENGINEERS = (Grant(persona, NodePath.ROOT) for persona in (Persona.FINANCIAL_ADMIN, Persona.CLOUD_ENGINEER))
+OF_ACCOUNTS = [
+    opened(ACCOUNT),
+    proposed(ACCOUNT, SPLIT, number=4, rule="prod"),
+    declined(ACCOUNT, 4),
+    allocated_to(ACCOUNT, date(2026, 3, 1), SPLIT, note="As agreed"),
+    account_reminded(ACCOUNT, count=2),
+    account_escalated(ACCOUNT),
+]
+EVENTS += OF_ACCOUNTS
 
 
 def told(of: Fact | Event) -> Notice:
@@ -99,14 +111,26 @@ def test_every_message_says_what_happened_where_to_look_and_nobodys_name(event: 
     assert "Event " in body
     assert str(BOB) not in body  # who decided or delegated
     assert "@example" not in body
-    if isinstance(event.fact, Granted | Delegated):
+    if event in OF_ACCOUNTS:
+        assert subject.endswith(f"AWS account {ACCOUNT}")
+        assert f"    allot account show {ACCOUNT}" in body
+    elif isinstance(event.fact, Granted | Delegated):
         assert "You" in subject or "you" in subject
-    elif not isinstance(event.fact, GrantWithdrawn | DelegationEnded | Vended):
+    elif not isinstance(event.fact, GrantWithdrawn | DelegationEnded):
         assert str(PRODUCT) in subject
         assert "2026" in subject
 
 
-@pytest.mark.parametrize("fact", [Revised(**OF), Deactivated(person_id=ANN)])
+@pytest.mark.parametrize(
+    "fact",
+    [
+        Revised(**OF),
+        Deactivated(person_id=ANN),
+        vended(ACCOUNT).fact,  # the occasion that is recorded with it tells
+        opened(ACCOUNT, reason=Occasion.PROPOSED).fact,  # so does the proposal
+        opened(ACCOUNT, reason=Occasion.SPENDING).fact,  # so does the escalation
+    ],
+)
 def test_of_everything_else_nobody_is_told(fact: Fact) -> None:
     assert notice_of(recorded(1, schedule_stream(2026, PRODUCT), 1, fact), UI) is None
 
@@ -137,6 +161,58 @@ def test_an_escalation_goes_to_the_level_above() -> None:
     owners = told(Escalated(**owner(reason=Overdue.WAITED_TOO_LONG)))
     assert owners.audience.holders == (Grant(Persona.PORTFOLIO_OWNER, PRODUCT.portfolio),)
     assert "cannot do it in their place" in owners.body
+
+
+@pytest.mark.parametrize("reason", set(Occasion) - {Occasion.PROPOSED, Occasion.SPENDING})
+def test_financial_admins_are_told_why_an_account_has_to_be_looked_at(reason: Occasion) -> None:
+    notice = told(opened(ACCOUNT, reason=reason))
+    assert notice.audience.holders == (ADMINS,)
+    assert f"AWS account {ACCOUNT} " in notice.body
+    assert f"    allot account allocate {ACCOUNT} 'Unit/Department/Portfolio/Product=100' --type" in notice.body
+
+
+def test_each_reason_is_in_words_of_its_own() -> None:
+    told_of = (Occasion.FIRST_SIGHT, Occasion.MOVED, Occasion.RETURNED, Occasion.TAGS_CHANGED)
+    assert len({told(opened(ACCOUNT, reason=reason)).body for reason in told_of}) == len(told_of)
+
+
+def test_a_proposal_can_be_decided_by_what_is_copied_from_it() -> None:
+    by_rule = told(proposed(ACCOUNT, SPLIT, number=4, rule="prod"))
+    assert by_rule.audience.holders == (ADMINS,)
+    assert "Rule 'prod' suggests" in by_rule.body
+    assert "    40 % Retail/A B/Web/Cart\n    60 % Retail/A B/Web/Checkout" in by_rule.body
+    assert f"    allot account accept {ACCOUNT} --proposal 4 --as YOU@EXAMPLE.COM" in by_rule.body
+    assert f"    allot account decline {ACCOUNT} --proposal 4 --reason" in by_rule.body
+    by_person = told(proposed(ACCOUNT, SPLIT, by=ANN, effective_on=date(2026, 2, 1), note="It is theirs"))
+    assert "Somebody suggests" in by_person.body
+    assert "from 2026-02-01 on" in by_person.body
+    assert "Note: It is theirs" in by_person.body
+    assert str(ANN) not in by_person.body
+
+
+def test_whoever_proposed_it_hears_why_it_was_declined() -> None:
+    notice = told(declined(ACCOUNT, 4))
+    assert notice.audience.proposal == (ACCOUNT, 4)
+    assert (notice.audience.holders, notice.audience.people) == ((), ())
+    assert "Why: another product" in notice.body
+
+
+def test_owners_hear_of_an_account_that_their_product_gets() -> None:
+    notice = told(allocated_to(ACCOUNT, date(2026, 3, 1), SPLIT, note="As agreed"))
+    cart = NodePath((*PRODUCT.portfolio.parts, "Cart"))
+    assert notice.audience.holders == (Grant(Persona.PRODUCT_OWNER, cart), Grant(Persona.PRODUCT_OWNER, PRODUCT))
+    assert "From 2026-03-01 on" in notice.body
+    assert "Note: As agreed" in notice.body
+
+
+def test_an_account_that_waits_too_long_goes_to_cloud_engineers_too() -> None:
+    reminder = told(account_reminded(ACCOUNT, count=2))
+    assert reminder.audience.holders == (ADMINS,)
+    assert "reminder 2" in reminder.body
+    late = {reason: told(account_escalated(ACCOUNT, reason=reason)) for reason in Overdue}
+    assert {notice.audience.holders for notice in late.values()} == {(ADMINS, ENGINEERS)}
+    assert len({notice.body for notice in late.values()}) == len(Overdue)
+    assert "belongs to nobody's budget" in late[Overdue.SPENDING].body
 
 
 def test_no_text_of_somebody_else_begins_a_line_of_its_own_or_goes_on_for_ever() -> None:

@@ -180,7 +180,8 @@ def registered(person_id: PersonId) -> Event:
     return Event(person_stream(person_id), Registered(person_id=person_id))
 
 
-def _seen(account_id: str, name: str, state: str) -> dict[str, Any]:
+def seen_fields(account_id: str, name: str = "shop", state: str = "ACTIVE", **more: Any) -> dict[str, Any]:
+    """Of an account as Organizations shows it."""
     return {
         "account_id": account_id,
         "name": name,
@@ -190,22 +191,23 @@ def _seen(account_id: str, name: str, state: str) -> dict[str, Any]:
         "joined_at": datetime(2025, 11, 3, tzinfo=UTC),
         "ou_path": "/Workloads",
         "tags": {"team": name},
+        **more,
     }
 
 
-def vended(account_id: str, name: str = "shop", state: str = "ACTIVE") -> Event:
-    return Event(account_stream(account_id), Vended.model_validate(_seen(account_id, name, state)))
+def vended(account_id: str, name: str = "shop", state: str = "ACTIVE", **more: Any) -> Event:
+    return Event(account_stream(account_id), Vended.model_validate(seen_fields(account_id, name, state, **more)))
 
 
-def changed(account_id: str, name: str = "shop", state: str = "ACTIVE") -> Event:
-    return Event(account_stream(account_id), Changed.model_validate(_seen(account_id, name, state)))
+def changed(account_id: str, name: str = "shop", state: str = "ACTIVE", **more: Any) -> Event:
+    return Event(account_stream(account_id), Changed.model_validate(seen_fields(account_id, name, state, **more)))
 
 
 def allocated(account_id: str, effective_on: date, **shares: str) -> Event:
     return allocated_to(account_id, effective_on, {f"Retail/Digital/Web/{name}": part for name, part in shares.items()})
 
 
-def allocated_to(account_id: str, effective_on: date, shares: dict[str, str]) -> Event:
+def allocated_to(account_id: str, effective_on: date, shares: dict[str, str], **more: Any) -> Event:
     ordered = sorted((path(product), Decimal(percent)) for product, percent in shares.items())
     fact = Allocated(
         account_id=account_id,
@@ -213,6 +215,7 @@ def allocated_to(account_id: str, effective_on: date, shares: dict[str, str]) ->
         shares=tuple(Share(product=product, percent=percent) for product, percent in ordered),
         effective_on=effective_on,
         allocated_by=ANN,
+        **more,
     )
     return Event(account_stream(account_id), fact)
 

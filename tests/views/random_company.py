@@ -55,6 +55,7 @@ from tests.views.given_process import (
     withdrawn,
     year_ended,
 )
+from tests.views.random_accounts import RandomAccounts
 
 PERSONAS = tuple(Persona)
 Key = tuple[int, NodePath]
@@ -76,7 +77,8 @@ class RandomCompany:
         import_every: int = 400,
         whole_process: bool = True,
     ) -> None:
-        """`whole_process`: with reschedules, reminders, withdrawn products, people who leave, and closed months."""
+        """`whole_process`: with reschedules, reminders, withdrawn products, people who leave, closed months, and the
+        whole life of accounts."""
         self.random = Random(seed)
         names = [f"Product {n}" for n in range(products - 4)] + ["Books", "Bookshop", "A/B test", "50% off"]
         self.products = [
@@ -89,6 +91,7 @@ class RandomCompany:
         self.schedules: dict[Key, Schedule] = {}
         """As the domain folds them: what the view must say, too."""
         self._whole = whole_process
+        self.aws = RandomAccounts(self.random, self.accounts, self.products)
         self._open: dict[Key, None] = {}
         """Schedules that wait for a decision."""
         self._lines: dict[Key, bool] = {}
@@ -114,6 +117,8 @@ class RandomCompany:
         }
         if self._whole:
             makers |= {self._decide: 14, self._request: 16, self._owner_acts: 4, self._wait: 8, self._end_year: 1}
+            del makers[self._account], makers[self._allocate]
+            makers |= {self.aws.seen: 8, self.aws.said: 9, self.aws.beside: 1}
             makers |= {self._leave: 2, self._delegate: 3, self._close: 1, self._load: 1, self._withdraw_product: 2}
         next_import = self._import_every - 1
         while len(made) < count:

@@ -166,7 +166,7 @@ def test_an_account_is_a_task_until_it_is_allocated_or_closed(fold: Callable[...
     fold(changed(ACCOUNT, "renamed", "CLOSED"))
     assert rows(query) == []
     fold(changed(ACCOUNT, "renamed", "ACTIVE"))
-    assert rows(query) == [("allocate_account", ACCOUNT, "financial_admin", "/", "renamed", at(4))]
+    assert rows(query) == [("allocate_account", ACCOUNT, "financial_admin", "/", "renamed", at(1))]
     fold(allocated(ACCOUNT, date(2026, 1, 1), Cart="100"))
     fold(changed(ACCOUNT, "again"))
     assert rows(query) == []

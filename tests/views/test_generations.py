@@ -32,7 +32,8 @@ def older(postgres: Postgres) -> Iterator[str]:
     postgres.create_database(name := "older_views")
     try:
         with psycopg.connect(postgres.url(name), autocommit=True) as connection:
-            connection.execute((DIRECTORY / "0100_views.sql").read_bytes())
+            for migration_before in sorted(DIRECTORY.glob("01??_views.sql"))[:-1]:
+                connection.execute(migration_before.read_bytes())
         yield postgres.url(name)
     finally:
         with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
@@ -45,7 +46,8 @@ def test_views_that_have_shown_nothing_yet_are_made_anew(older: str) -> None:
         assert connection.execute("SELECT generation, position, live, definition FROM view_generations").fetchall() == [
             (MIGRATED_GENERATION, 0, True, definition())
         ]
-        assert connection.execute("SELECT count(*) FROM pg_class WHERE relname ~ '_v1$'").fetchone() == (0,)
+        older_tables = f"SELECT count(*) FROM pg_class WHERE relname ~ '_v{MIGRATED_GENERATION - 1}$'"
+        assert connection.execute(older_tables.encode()).fetchone() == (0,)
         assert connection.execute("SELECT count(*) FROM tasks").fetchone() == (0,)
 
 
@@ -54,7 +56,7 @@ def test_views_in_use_stay_until_they_are_rebuilt(older: str) -> None:
     with psycopg.connect(older, autocommit=True) as connection:
         connection.execute("UPDATE view_generations SET position = 1")
         connection.execute(migration().encode())
-        assert connection.execute("SELECT generation FROM view_generations").fetchall() == [(1,)]
+        assert connection.execute("SELECT generation FROM view_generations").fetchall() == [(MIGRATED_GENERATION - 1,)]
         with pytest.raises(OtherDefinition, match="allot view rebuild"):
             Projector(log, older, ORGANIZATION).catch_up()
         assert rebuild(log, older, ORGANIZATION).number == MIGRATED_GENERATION

@@ -31,10 +31,9 @@ class Clock:
 
 
 @dataclass
-class Simulation:
-    """A stage on which time is made to pass."""
+class PassingTime:
+    """What makes time pass, for the server and the ledger alike."""
 
-    stage: Stage
     environment: WorkflowEnvironment
     clock: Clock
 
@@ -48,6 +47,13 @@ class Simulation:
     async def pass_until(self, at: datetime) -> None:
         await self.environment.sleep(max(at - await self.now(), timedelta(seconds=1)))
         self.clock.at = await self.now()
+
+
+@dataclass
+class Simulation(PassingTime):
+    """A stage on which time is made to pass."""
+
+    stage: Stage
 
     async def record(self, command: Command) -> Accepted:
         """Past every process, as a load does it."""
@@ -75,6 +81,6 @@ async def simulated(
         async with on_stage(
             environment.client, database_url, organization=organization, clock=clock, year=year, **options
         ) as stage:
-            yield Simulation(stage, environment, clock)
+            yield Simulation(environment, clock, stage)
             with suppress(RPCError):  # a process without a worker would hold up the clock for the next test
                 await stage.handle.terminate()

@@ -274,9 +274,13 @@ class Stage:
         return refusals[-1]
 
     async def details(self) -> str:
-        """What the Temporal UI shows as current details."""
-        metadata = await self.handle.query("__temporal_workflow_metadata")
-        return str(metadata["currentDetails"] if isinstance(metadata, dict) else metadata.current_details)
+        return await current_details(self.handle)
+
+
+async def current_details(handle: WorkflowHandle[Any, Any]) -> str:
+    """What the Temporal UI shows of a process as current details."""
+    metadata = await handle.query("__temporal_workflow_metadata")
+    return str(metadata["currentDetails"] if isinstance(metadata, dict) else metadata.current_details)
 
 
 @asynccontextmanager

@@ -9,41 +9,20 @@ from uuid import uuid4
 
 import pytest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
-from temporalio.testing import WorkflowEnvironment
 
 from domain.business_days import BusinessCalendar
 from domain.decision import Organization
 from domain.process import UpdateName
 from domain.schedule import State
 from domain.waiting import Escalated, Reminded
-from embedded.process import ROOT
-from embedded.temporal_server import find_program
 from tests.workflows.replay import replay_all_runs
 from tests.workflows.stage import OTHER_LEAD, SetClock, Stage, code_of, on_stage
-from workflows.search_attributes import ALL
 
-SUGGESTED_AT_EVENTS = 60
 SIGNALS, ROUNDS = 60, 12
 DONE_WITHIN_S = 60.0
 REMINDED_DAYS = 120
 RUNS_MIN = 5
-
-
-@pytest.fixture(scope="module")
-async def impatient_client() -> AsyncIterator[Client]:
-    """Of a server that suggests to continue as new after a few events instead of 4,096."""
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=str(find_program(ROOT / ".allot")),
-        dev_server_extra_args=[
-            "--dynamic-config-value",
-            f"limit.historyCount.suggestContinueAsNew={SUGGESTED_AT_EVENTS}",
-        ],
-        data_converter=pydantic_data_converter,
-        search_attributes=ALL,
-    ) as environment:
-        yield environment.client
 
 
 @pytest.fixture
