@@ -20,7 +20,6 @@ from datetime import timedelta
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote
 
-from activities.account_files import AccountFiles
 from pydantic import ValidationError
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
@@ -28,6 +27,7 @@ from temporalio.worker import Worker
 
 from activities.account_event_queue import WAIT_S
 from activities.account_events import AccountEventIntake, QueuePlace
+from activities.account_files import AccountFiles
 from activities.account_lookups import AccountLookups
 from activities.alignment_starting import AlignmentStarter
 from activities.alignments import Alignments
@@ -101,7 +101,7 @@ def hands(settings: Settings, ledger: Ledger, client: Client, told: Notifying | 
     )
     intake = AccountEventIntake(ledger, access, queue_place(settings), starter)
     alignments = Alignments(ledger, organization, starter, asked.coded, asked.open_alignments)
-    account_files = AccountFiles(ledger, FileStore(settings.file_store), asked.coded, asked.named)
+    account_files = AccountFiles(ledger, FileStore(settings.file_store), asked.coded, asked.named, starter)
     return Hands(
         (
             commands.record,

@@ -13,11 +13,13 @@ from temporalio import activity
 from activities.account_request_file import PRIVATE as PRIVATE_IN_REQUESTS
 from activities.account_request_file import AccountRequest, expected_rows, is_request_file, read_requests
 from activities.admission import door
+from activities.alignment_starting import Starts
 from activities.alignments import CODED_MAX, Coded
 from activities.contracts import ActivityName
 from activities.heartbeats import Beat, beating
 from activities.ledger_commands import origin_of_activity, reported
 from domain import registry
+from domain.account import account_stream
 from domain.account_allocating import (
     AllocateAccounts,
     AllocationRow,
@@ -29,7 +31,7 @@ from domain.account_allocating import (
 )
 from domain.account_file import ACCOUNT, read_allocations
 from domain.account_lines import PRODUCT
-from domain.account_process import AccountFile, AccountFileKind, AccountImportResult
+from domain.account_process import AccountFile, AccountFileKind, AccountImportResult, AlignmentRound
 from domain.account_rules import Resolve, as_product, resolver
 from domain.budget_file_problem import PROBLEMS_KEPT_MAX, Fault, Problem, Problems
 from domain.decision import Accepted, Action, Channel, Context, Decision, Refused, Stream
@@ -85,9 +87,11 @@ class AccountFiles:
     What the views say of codes and accounts only helps: the ledger confirms it.
     """
 
-    def __init__(self, ledger: Ledger, store: FileStore, coded: Coded, known: Known) -> None:
+    def __init__(
+        self, ledger: Ledger, store: FileStore, coded: Coded, known: Known, starter: Starts | None = None
+    ) -> None:
         self._ledger, self._store = ledger, store
-        self._coded, self._known = coded, known
+        self._coded, self._known, self._starter = coded, known, starter
 
     @activity.defn(name=ActivityName.IMPORT_ACCOUNTS)
     def import_accounts(self, file: AccountFile) -> AccountImportResult:
@@ -114,7 +118,21 @@ class AccountFiles:
         beat.report("recording", 0, checked.rows)
         # A cancellation waits for the transaction, so that its outcome is known.
         with activity.shield_thread_cancel_exception():
-            return _recorded(self._ledger.record(checked.command, origin_of_activity()), checked)
+            result = _recorded(self._ledger.record(checked.command, origin_of_activity()), checked)
+        if result.status == "imported" and isinstance(checked.command, AllocateAccounts) and self._starter:
+            beat.report("telling the processes of the accounts")
+            self._starter.tell_over(self._ended(checked.command))
+        return result
+
+    def _ended(self, command: AllocateAccounts) -> list[AlignmentRound]:
+        """The last occasions of the accounts of a file: their processes may be waiting for what it says."""
+        streams = {row.account_id: account_stream(row.account_id) for row in command.rows}
+        accounts = self._ledger.states(streams.values())
+        return [
+            AlignmentRound(account_id=account_id, occasion=accounts[stream].occasion)
+            for account_id, stream in streams.items()
+            if accounts[stream].occasion
+        ]
 
     def _asked(self, file: AccountFile) -> _Asked:
         """Asks for the right that every such file needs."""
@@ -209,8 +227,9 @@ class AccountFiles:
         assert asked.context is not None  # whoever is let in nowhere was refused
         events = len(self._decision(command, asked.context).events)
         left = checked.rows - events
-        message = f"Nothing was recorded. {_things(command, events)} would be"
-        message += f", and {left:,} of the file {'is' if left == 1 else 'are'} there already." if left else "."
+        there = f", and {left:,} of the file {'is' if left == 1 else 'are'} there already" if left else ""
+        told = f"{_things(command, events)} would be{there}." if events else "All of the file is there already."
+        message = f"Nothing was recorded. {told}"
         return AccountImportResult(
             status="checked", message=f"{message}{checked.aside}", rows=checked.rows, recorded=events
         )

@@ -153,7 +153,7 @@ class _Module:
         self._whole()
         email = self._checked(EMAIL, self._parameter(EMAIL), read_email)
         name = self._checked(NAME, self._parameter(NAME), read_name)
-        product = self._tagged(self.reader.product_tag, f"{PATH_EXAMPLE}, or its code")
+        product = self._tagged(self.reader.product_tag, PATH_EXAMPLE)
         named = self._tagged(self.reader.type_tag, AccountType.DEVELOPMENT)
         account_type = self._checked(named[0], named[1], read_type) if named else None
         self._once(email)

@@ -34,6 +34,8 @@ class Starts(Protocol):
 
     def start_missing(self, rounds: Sequence[AlignmentRound]) -> int: ...
 
+    def tell_over(self, rounds: Sequence[AlignmentRound]) -> int: ...
+
 
 class AlignmentStarter:
     """For activities on the worker's own loop, and for those on threads beside it."""
@@ -48,6 +50,10 @@ class AlignmentStarter:
     def start_missing(self, rounds: Sequence[AlignmentRound]) -> int:
         """From a thread, of all that are open: those that do not run yet. How many; what runs and is over, looks."""
         return self._on_loop(self._wake_missing(rounds))
+
+    def tell_over(self, rounds: Sequence[AlignmentRound]) -> int:
+        """From a thread: makes processes look whose occasions are over, so that they end."""
+        return self._on_loop(self._tell_over(rounds)) if rounds else 0
 
     async def wake(self, rounds: Iterable[AlignmentRound]) -> int:
         """On the loop. How many there are."""
@@ -64,6 +70,10 @@ class AlignmentStarter:
     async def _tell_all(self, process_ids: Iterable[str]) -> None:
         for some in batched(process_ids, STARTS_AT_ONCE):
             await asyncio.gather(*(self._tell(process_id) for process_id in some))
+
+    async def _tell_over(self, rounds: Sequence[AlignmentRound]) -> int:
+        await self.tell(rounds)
+        return len(rounds)
 
     async def _wake_missing(self, rounds: Sequence[AlignmentRound]) -> int:
         """Temporal lists what runs a moment late: what runs already is only woken then.

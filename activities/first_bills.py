@@ -46,7 +46,8 @@ class FirstBills:
                 if news:
                     outcome = self._record(request, news)
                     billed, position = billed + len(news), max(position, outcome.position)
-                    self._start(news)
+                # An attempt before may have recorded them, and died before it started their processes.
+                self._start(some if activity.info().attempt > 1 else news)
             return FirstBillsResult(accounts=len(lines), billed=billed, position=position)
 
     def _lines(self, request: FirstBillsRequest) -> list[FirstLine]:
@@ -93,6 +94,6 @@ class FirstBills:
             raise error_named(outcome.error, outcome.message, outcome.code)
         return outcome
 
-    def _start(self, news: Sequence[FirstLine]) -> None:
-        if self._starter is not None:
-            self._starter.start(open_rounds(self._ledger, [line.account_id for line in news]))
+    def _start(self, lines: Sequence[FirstLine]) -> None:
+        if self._starter is not None and lines:
+            self._starter.start(open_rounds(self._ledger, [line.account_id for line in lines]))

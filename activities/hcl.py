@@ -150,11 +150,11 @@ class _Reader:
         state.line_ctr.line = self.line
         end, last = self._read(parsing, piece)
         tree = parsing.feed_token(Token.new_borrow_pos("$END", "", last)) if last else None
-        self.start += end
-        self.line += piece.count("\n", 0, end)
-        self.blocks += 1
+        self.blocks += tree is not None
         if self.blocks > BLOCKS_MAX:
             raise Unreadable(self.line, Fault(f"is past {BLOCKS_MAX:,} blocks, the most in one file", "split the file"))
+        self.start += end
+        self.line += piece.count("\n", 0, end)
         return tree
 
     def _read(self, parsing: InteractiveParser, piece: str) -> tuple[int, Token | None]:

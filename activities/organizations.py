@@ -116,6 +116,8 @@ class _Pass:
         """What is told of accounts was so at that time, or later."""
         self._tags_of_all = tags_of_all
         self._run_id = activity.info().workflow_run_id
+        self._open: dict[str, AlignmentRound] = {}
+        """Occasions that were open when the pass came by."""
         self._recorded = self._position = self._opened = self._started = self._departed = self._skipped = 0
 
     def run(self) -> SyncResult:
@@ -162,6 +164,8 @@ class _Pass:
         changed = []
         for account in page:
             known: Account = states[account_stream(account["Id"])]
+            if known.is_open:
+                self._open[account["Id"]] = AlignmentRound(account_id=account["Id"], occasion=known.occasion)
             seen = self._seen(account, known.seen)
             if seen is None or is_older(known, self._begun_at):  # an event has told more while the list was read
                 continue
@@ -240,10 +244,13 @@ class _Pass:
             self._departed += len(departures)
 
     def _start_missing(self) -> None:
-        """What was opened while nobody was there to start its process, or by other doors."""
+        """What was opened while nobody was there to start its process, or by other doors; the views know of accounts
+        that are not in the list."""
         if self._around.starter is not None:
             self._beat.report("starting alignments")
-            self._started += self._around.starter.start_missing(self._around.open_alignments())
+            # Where both know an account, the views may be behind.
+            known = {one.account_id: one for one in self._around.open_alignments()} | self._open
+            self._started += self._around.starter.start_missing(list(known.values()))
 
     def _record(self, command: Command) -> Accepted:
         # A cancellation waits for the transaction, so that its outcome is known.

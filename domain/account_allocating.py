@@ -26,6 +26,7 @@ from domain.account_facts import (
 from domain.allocation import (
     AccountType,
     Allocation,
+    Share,
     Shares,
     check_from,
     checked_shares,
@@ -198,9 +199,9 @@ def decide_allocate_all(states: States, command: AllocateAccounts, context: Cont
     unchanged = len(command.rows) - len(events)
     answered = {account_id: account for account_id, account in plan.kept.items() if account.is_open}
     events += [_ended(account_id, account) for account_id, account in answered.items()]
-    message = f"{len(plan.allocated):,} allocations recorded" + (
-        f", {unchanged:,} were there already." if unchanged else "."
-    )
+    plural = "s" * (len(plan.allocated) != 1)
+    there = f", {unchanged:,} {'was' if unchanged == 1 else 'were'} there already" if unchanged else ""
+    message = f"{len(plan.allocated):,} allocation{plural} recorded{there}."
     return Decision(events, message, authority)
 
 
@@ -252,6 +253,8 @@ def planned(states: States, account: Account, account_id: str, wish: Wish, conte
             code="UnknownAccount",
         )
     shares = checked_shares(wish.shares)
+    if (same := _same_today(account, wish, shares, context)) is not None:
+        return same
     for share in shares:
         require_product(states, share.product, wish.effective_on, context)
     closed = closed_months(states, wish.effective_on, context)
@@ -263,6 +266,14 @@ def planned(states: States, account: Account, account_id: str, wish: Wish, conte
         _check_reach(account, account_id, chosen, wish, context)
         check_from(chosen, account.allocations, closed, is_remap=bool(account.allocations))
     return new
+
+
+def _same_today(account: Account, wish: Wish, shares: tuple[Share, ...], context: Context) -> Allocation | None:
+    """What holds already, and nothing comes after it, where nobody asks for another day."""
+    last = account.allocations[-1] if account.allocations else None
+    if wish.effective_on is not None or last is None or last.effective_on > context.today:
+        return None
+    return last if (last.account_type, last.shares) == (wish.account_type, shares) else None
 
 
 def require_product(states: States, product: NodePath, effective_on: date | None, context: Context) -> None:

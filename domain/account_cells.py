@@ -15,7 +15,7 @@ from domain.budget_file_problem import Fault, Problems
 from domain.calendar import YEAR_MAX, YEAR_MIN
 from domain.decision import NOTE_CHARS_MAX, plain_line, plain_text
 from domain.expected_account import ACCOUNT_NAME_CHARS_MAX
-from domain.hierarchy import LEVELS, PRODUCT_LEVEL, NodePath
+from domain.hierarchy import PRODUCT_LEVEL, NodePath
 
 ACCOUNT_ID_DIGITS = 12
 TYPES_REMEDY = f"write one of {', '.join(AccountType)}"
@@ -87,7 +87,7 @@ def read_product(text: str) -> NodePath | Fault:
     except ValueError as error:
         return Fault(f"is not a path of the hierarchy: {error}", _PATH_REMEDY)
     if path.level != PRODUCT_LEVEL:
-        return Fault(f"has {path.level} levels, and a product has {LEVELS[0]} to {LEVELS[-1]}", _PATH_REMEDY)
+        return Fault(f"has {path.level} of the {PRODUCT_LEVEL} names in a product's path", _PATH_REMEDY)
     return path
 
 

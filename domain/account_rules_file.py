@@ -129,9 +129,13 @@ class _RuleReader:
         try:
             return AccountRule.model_validate(values)
         except ValidationError as error:
-            for told in error.errors(include_url=False, include_context=False, include_input=False):
-                key = str(told["loc"][0]) if told["loc"] else ""
-                self._refuse(key, Fault("cannot be", told["msg"].removeprefix("Value error, ")))
+            for told in error.errors(include_url=False, include_input=False):
+                longest = told.get("ctx", {}).get("max_length")
+                fault = Fault("cannot be", told["msg"].removeprefix("Value error, "))
+                self._refuse(
+                    str(told["loc"][0]) if told["loc"] else "",
+                    Fault(f"is longer than {longest}", "shorten it") if longest else fault,
+                )
             return None
 
     def _values(self) -> Iterator[tuple[str, object]]:

@@ -9,21 +9,30 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from domain.account_facts import Occasion
 from domain.account_process import AccountUpdateName, AlignmentRound, AlignmentView
 from domain.allocation import AccountType
+from domain.money import plain, total
 from domain.process_texts import REFUSALS_SHOWN_MAX, one_line, plain_text
 
+TABLE_BYTES_MAX = 2_000
+"""Of the rows of one table; an account may be split over a hundred products with long names."""
+INPUT_BYTES_MAX = 2_000
+"""Of the JSON shown for one signal: where the proposed split takes more, one product is shown to be filled in."""
+NAME_CHARS_SHOWN_MAX = 100
+CODE_CHARS_SHOWN_MAX = 300
 _ADDRESS_TO_FILL_IN = "you@example.com"
-_PRODUCT_TO_FILL_IN = "Business Unit/Department/Portfolio/Product"
+_SHARES_TO_FILL_IN: Mapping[str, str] = {"Business Unit/Department/Portfolio/Product": "100"}
 _WHAT_FOR: Mapping[AccountUpdateName, str] = {
     AccountUpdateName.ALLOCATE: "a Financial Admin, or for the first time a Cloud Engineer, allocates the account",
     AccountUpdateName.PROPOSE: "either of them suggests an allocation, for somebody else to decide on",
     AccountUpdateName.ACCEPT: "the account is allocated as proposed",
     AccountUpdateName.DECLINE: "it is not, with a reason",
 }
+_ORDINAL_ENDINGS: Mapping[int, str] = {1: "st", 2: "nd", 3: "rd"}
 _WHY: Mapping[str, str] = {
     Occasion.FIRST_SIGHT: "It is new",
     Occasion.MOVED: "It was moved to another organizational unit",
@@ -74,22 +83,26 @@ def waiting_summary(step: str, at: datetime, count: int) -> str:
 
 
 def _headline(view: AlignmentView, round_: AlignmentRound, *, ours: bool) -> str:
-    name = plain_text(view.name) if view.name else "an account"
-    status = f"**{view.lifecycle}**" if view.lifecycle else ""
-    if not ours:
+    name = plain_text(view.name, NAME_CHARS_SHOWN_MAX) if view.name else "an account"
+    status = f"**{view.lifecycle}**"
+    if not view.lifecycle:
+        said = "How it stands is being asked of the ledger."
+    elif not ours:
         said = f"Occasion {round_.occasion} is over. The account is {status}."
     else:
         since = f", since {_instant(view.since)}" if view.since else ""
         turn = f" It is the turn of the **{view.awaiting.replace('_', ' ')}**{since}." if view.awaiting else ""
         said = f"{status}. {_WHY.get(view.reason, plain_text(view.reason))}.{turn}"
-    return f"### {name}\n\nAWS account {view.account_id}, occasion {round_.occasion}. {said}"
+    return f"### {name}\n\nAWS account {round_.account_id}, occasion {round_.occasion}. {said}"
 
 
 def _account(view: AlignmentView) -> str:
+    if not view.lifecycle:
+        return ""
     if not view.known:
-        return "AWS Organizations has never shown this account: only its bill is known."
+        return "AWS Organizations has never shown this account" + (": only its bill is known." if view.open else ".")
     joined = f"; joined {_instant(view.joined_at)}" if view.joined_at else ""
-    return f"In `{_code(view.ou_path) or '/'}`, {plain_text(view.state)}{joined}."
+    return f"In `{_code(view.ou_path) or '/'}`, {plain_text(view.state, NAME_CHARS_SHOWN_MAX)}{joined}."
 
 
 def _times(view: AlignmentView) -> str:
@@ -122,8 +135,19 @@ def _proposal(view: AlignmentView) -> str:
 
 
 def _table(title: str, shares: Mapping[str, str]) -> str:
-    rows = "\n".join(f"| {plain_text(product)} | {percent} |" for product, percent in sorted(shares.items()))
-    return f"**{title}**\n\n| Product | % |\n| --- | ---: |\n{rows}"
+    """The products with the largest shares, as many as there is room for; at least one."""
+    by_size = sorted(shares.items(), key=lambda share: (-Decimal(share[1]), share[0]))
+    rows: list[str] = []
+    room = TABLE_BYTES_MAX
+    for product, percent in by_size:
+        row = f"| {plain_text(product)} | {percent} |"
+        room -= len(row.encode())
+        if rows and room < 0:
+            break
+        rows.append(row)
+    if rest := by_size[len(rows) :]:
+        rows.append(f"| *and {len(rest):,} more* | {plain(total([Decimal(percent) for _, percent in rest]))} |")
+    return "\n".join([f"**{title}**", "", "| Product | % |", "| --- | ---: |", *rows])
 
 
 def _what_to_send(view: AlignmentView) -> str:
@@ -146,9 +170,14 @@ def _input(view: AlignmentView, name: AccountUpdateName) -> dict[str, Any]:
         case AccountUpdateName.DECLINE:
             return fields | {"proposal": view.proposal, "reason": "Why it is not allocated like that"}
         case _:
-            shares = view.proposed_shares or {_PRODUCT_TO_FILL_IN: "100"}
-            listed = [{"product": product, "percent": percent} for product, percent in sorted(shares.items())]
+            listed = _listed(view.proposed_shares or _SHARES_TO_FILL_IN)
+            if len(json.dumps(listed, indent=2)) > INPUT_BYTES_MAX:
+                listed = _listed(_SHARES_TO_FILL_IN)
             return fields | {"account_type": view.proposed_type or AccountType.PRODUCTION.value, "shares": listed}
+
+
+def _listed(shares: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"product": product, "percent": percent} for product, percent in sorted(shares.items())]
 
 
 def _refusals(view: AlignmentView, refusals: Sequence[str]) -> str:
@@ -161,11 +190,17 @@ def _refusals(view: AlignmentView, refusals: Sequence[str]) -> str:
 
 def _code(text: str) -> str:
     """Text of others between backticks, which cannot be escaped there."""
-    return "".join(c if c.isprintable() and c != "`" else "\N{REPLACEMENT CHARACTER}" for c in text)[:300]
+    return "".join(c if c.isprintable() and c != "`" else "\N{REPLACEMENT CHARACTER}" for c in text)[
+        :CODE_CHARS_SHOWN_MAX
+    ]
 
 
 def _ordinal(number: int) -> str:
-    return {1: "first", 2: "second", 3: "third"}.get(number, f"{number}th")
+    named = {1: "first", 2: "second", 3: "third"}
+    if number in named:
+        return named[number]
+    is_teen = number % 100 in (11, 12, 13)
+    return f"{number}{'th' if is_teen else _ORDINAL_ENDINGS.get(number % 10, 'th')}"
 
 
 def _instant(at: datetime) -> str:

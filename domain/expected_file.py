@@ -1,7 +1,7 @@
 """A file of expected accounts, checked whole: every account in it, or everything that is wrong with it.
 
-Columns `email`, `name`, `type`, `product` and, as one likes, `percent` and `note`, in any order. An account is told by
-its address or, where that is not known, by its name; one that several products share has a line for each.
+Columns `type`, `product`, `email` or `name` or both, and, as one likes, `percent` and `note`, in any order. An account
+is told by its address or, where that is not known, by its name; one that several products share has a line for each.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ EMAIL, NAME = "email", "name"
 PRIVATE = frozenset({EMAIL, NAME})
 """Columns whose values belong into no history: the address of an account may be a person's."""
 _COLUMNS = (EMAIL, NAME, TYPE, PRODUCT, PERCENT, NOTE)
-SHAPE = Shape("file of expected accounts", _COLUMNS, (EMAIL, NAME, TYPE, PRODUCT))
+SHAPE = Shape("file of expected accounts", _COLUMNS, (TYPE, PRODUCT))
 
 
 class ExpectedRow(NamedTuple):

@@ -173,8 +173,10 @@ class AccountAlignment:
             )
 
     async def _attend(self) -> None:
-        """Messages first, in the order in which they came; then news; what time does can wait for both."""
-        if self._inbox:
+        """Messages first, in the order in which they came; then news; what time does can wait for both.
+
+        A new run looks before all of that: it could show nothing else."""
+        if self._inbox and (self._view.lifecycle or self._looks_failed):
             await self._answer(self._inbox.popleft())
         elif self._look:
             await self._look_around()

@@ -35,7 +35,7 @@ class AccountEvents:
 
     def __init__(self) -> None:
         self._handled = self._rejected = self._unknown = 0
-        self._told = ""
+        self._told = self._rejection = ""
 
     @workflow.run
     async def run(self, started_with: AccountEventsRequest | None = None) -> AccountEventsRequest:
@@ -64,11 +64,14 @@ class AccountEvents:
                 summary="Wait for messages about accounts",
             )
         except ActivityError as error:
-            self._show(f"**Does not work**: {plain_text(failure_of(error).message)}")
+            problem = plain_text(failure_of(error).message)
+            self._show(f"**Does not work**: {problem}")
             await workflow.sleep(AFTER_A_FAILURE, summary="Try again")
+            self._show(f"Waits for messages again. Before, it **did not work**: {problem}")
             return
         if not report.configured:
             self._unknown += 1
+            self._show(f"**Waits for a queue**: none is configured, times asked: {self._unknown} of {UNKNOWN_MAX}.")
             await workflow.sleep(UNKNOWN_FOR, summary="No worker has a queue for messages; ask again")
             return
         self._unknown = 0
@@ -84,7 +87,7 @@ class AccountEvents:
                 f"something and {report.ignored:,} are of no account; {report.retried:,} are tried again."
             )
         if report.last_rejection:
-            self._told += f"\n\nThe last one put aside: {plain_text(report.last_rejection)}"
+            self._rejection = f"The last one put aside: {plain_text(report.last_rejection)}"
         self._show("**Works.** Waits for messages.")
 
     def _so_far(self) -> AccountEventsRequest:
@@ -93,4 +96,4 @@ class AccountEvents:
     def _show(self, text: str) -> None:
         count = f"**{self._handled:,}** messages handled by this process, {self._rejected:,} put aside."
         more = "What could not be understood: `allot account events`."
-        workflow.set_current_details("\n\n".join(filter(None, [text, self._told, f"{count} {more}"])))
+        workflow.set_current_details("\n\n".join(filter(None, [text, self._told, self._rejection, f"{count} {more}"])))

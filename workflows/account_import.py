@@ -1,6 +1,7 @@
 """AccountImport: one file about accounts, from the file store into the ledger, whole or not at all; or a look at it.
 
-What it says may end an alignment that is open. The processes of these are told afterwards, so that they look.
+What is expected may have appeared already: open alignments are told afterwards, so that they look. Whose accounts are
+allocated by a file is told by the activity, which knows them.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ with workflow.unsafe.imports_passed_through():
         InformResult,
         WakeRequest,
     )
-    from domain.account_process import AccountFile, AccountImportResult
+    from domain.account_process import AccountFile, AccountFileKind, AccountImportResult
     from domain.errors import ERRORS, BadInput, Refusal
     from domain.process import WorkflowName
     from domain.process_texts import plain_text
@@ -42,7 +43,7 @@ class AccountImport:
         doing = "Checking" if file.dry_run else "Importing"
         workflow.set_current_details(f"{doing} **{plain_text(file.file_name)}**: checked whole before it is recorded.")
         result = await self._import(file)
-        if result.status == "imported":
+        if result.status == "imported" and file.kind is AccountFileKind.EXPECTED:
             result = await self._told(result)
         workflow.set_current_details(_details(file, result))
         return result
@@ -77,6 +78,7 @@ class AccountImport:
                 result_type=InformResult,
                 start_to_close_timeout=WAKE_TIMEOUT,
                 schedule_to_close_timeout=TOLD_WITHIN,
+                heartbeat_timeout=HEARTBEAT_TIMEOUT,
                 retry_policy=RETRIES,
                 summary="Tell the open alignments",
             )

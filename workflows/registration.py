@@ -6,6 +6,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from workflows.account_alignment import AccountAlignment
 from workflows.account_events import AccountEvents
+from workflows.account_import import AccountImport
 from workflows.budget_drop import BudgetDrop
 from workflows.budget_load import BudgetLoad
 from workflows.budget_schedule import BudgetSchedule
@@ -22,6 +23,7 @@ WORKFLOWS: tuple[type, ...] = (
     OrganizationSync,
     AccountAlignment,
     AccountEvents,
+    AccountImport,
     CostWatch,
     CostImport,
     DirectDecision,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 
@@ -22,6 +23,16 @@ type Answer = dict[str, Any] | tuple[int, str, str]
 """A body; or a status, a code and a message."""
 type Answering = Callable[[dict[str, Any]], Answer]
 """The answer to a request."""
+
+
+def set_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without any, the real client would not even ask."""
+    for name, value in (
+        ("AWS_ACCESS_KEY_ID", "x"),
+        ("AWS_SECRET_ACCESS_KEY", "x"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+    ):
+        monkeypatch.setenv(name, value)
 
 
 def account(number: int, **fields: object) -> dict[str, object]:

@@ -11,7 +11,7 @@ from botocore.exceptions import ReadTimeoutError
 from activities import aws_organizations
 from activities.aws_organizations import MAX_DEPTH, OrganizationReader, aws_client, aws_errors
 from domain.errors import BadInput, Unavailable
-from tests.activities.aws_script import Answer, Script, account
+from tests.activities.aws_script import Answer, Script, account, set_credentials
 
 if TYPE_CHECKING:
     from mypy_boto3_organizations import OrganizationsClient
@@ -33,12 +33,7 @@ def named(name: str) -> Answer:
 
 @pytest.fixture(autouse=True)
 def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (
-        ("AWS_ACCESS_KEY_ID", "x"),
-        ("AWS_SECRET_ACCESS_KEY", "x"),
-        ("AWS_DEFAULT_REGION", "us-east-1"),
-    ):
-        monkeypatch.setenv(name, value)
+    set_credentials(monkeypatch)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from domain.account_process import SyncResult
 from domain.decision import Event, Organization
 from ledger.ledger import Ledger
 from rights.cedar import CedarRights
-from tests.activities.aws_script import JOINED, MANAGEMENT, Answer, Script, account
+from tests.activities.aws_script import JOINED, MANAGEMENT, Answer, Script, account, set_credentials
 from tests.activities.passes import Passes, account_id
 from tests.views.given import append
 
@@ -27,12 +27,7 @@ CALLS_MAX = 501
 
 @pytest.fixture
 def passes(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Passes]:
-    for name, value in (
-        ("AWS_ACCESS_KEY_ID", "x"),
-        ("AWS_SECRET_ACCESS_KEY", "x"),
-        ("AWS_DEFAULT_REGION", "us-east-1"),
-    ):
-        monkeypatch.setenv(name, value)
+    set_credentials(monkeypatch)
     with Ledger(database_url, Organization(), rights=CedarRights(), pool_size=4) as ledger:
         yield Passes(ledger, database_url)
 
@@ -83,7 +78,8 @@ def test_where_nothing_is_new_only_the_list_is_read(passes: Passes) -> None:
     append(passes.url, known(SOME))
     head = passes.ledger.settled_head()
     script, result = ran(passes, SOME)
-    assert result == SyncResult(accounts=SOME, calls=SOME // PAGE_SIZE + 1, list_calls=SOME // PAGE_SIZE)
+    pages_read = SOME // PAGE_SIZE
+    assert result == SyncResult(accounts=SOME, calls=pages_read + 1, list_calls=pages_read, started=SOME)
     assert set(script.operations()) == {"DescribeOrganization", "ListAccounts"}
     assert passes.ledger.settled_head() == head
 
@@ -111,7 +107,7 @@ def test_what_aws_throttled_and_what_is_not_ready_is_told(passes: Passes) -> Non
     first, *_ = pages(PAGE_SIZE)
     assert isinstance(first, dict)
     result = passes(Script(ListAccounts=[slow, {**first, "Accounts": [*first["Accounts"], pending]}]))
-    expected = SyncResult(accounts=PAGE_SIZE + 1, calls=3, list_calls=2, throttled=1, skipped=1)
+    expected = SyncResult(accounts=PAGE_SIZE + 1, calls=3, list_calls=2, throttled=1, skipped=1, started=PAGE_SIZE)
     assert result == expected
 
 

@@ -21,7 +21,7 @@ from domain.account_process import SyncRequest, SyncResult
 from domain.decision import Organization
 from ledger.ledger import Ledger
 from rights.cedar import CedarRights
-from tests.activities.aws_script import JOINED, Answer, Script, account
+from tests.activities.aws_script import JOINED, Answer, Script, account, set_credentials
 
 
 @pytest.fixture
@@ -35,12 +35,7 @@ type Sync = Callable[[Script], SyncResult]
 
 @pytest.fixture
 def sync(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Sync:
-    for name, value in (
-        ("AWS_ACCESS_KEY_ID", "x"),
-        ("AWS_SECRET_ACCESS_KEY", "x"),
-        ("AWS_DEFAULT_REGION", "us-east-1"),
-    ):
-        monkeypatch.setenv(name, value)
+    set_credentials(monkeypatch)
 
     def once(script: Script) -> SyncResult:
         return ActivityEnvironment().run(Organizations(ledger, script.client).sync, SyncRequest())

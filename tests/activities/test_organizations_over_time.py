@@ -17,7 +17,7 @@ from domain.decision import SYSTEM, Accepted, Channel, Command, Event, Organizat
 from domain.errors import Unavailable
 from ledger.ledger import Ledger
 from rights.cedar import CedarRights
-from tests.activities.aws_script import MANAGEMENT, Answer, Script, account
+from tests.activities.aws_script import MANAGEMENT, Answer, Script, account, set_credentials
 from tests.activities.passes import EVERY, Passes, account_id, listing
 from tests.views.given import allocated, append, vended
 
@@ -26,12 +26,7 @@ NOT_FOUND: Answer = (400, "AccountNotFoundException", "You specified an account 
 
 @pytest.fixture
 def passes(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Passes]:
-    for name, value in (
-        ("AWS_ACCESS_KEY_ID", "x"),
-        ("AWS_SECRET_ACCESS_KEY", "x"),
-        ("AWS_DEFAULT_REGION", "us-east-1"),
-    ):
-        monkeypatch.setenv(name, value)
+    set_credentials(monkeypatch)
     with Ledger(database_url, Organization(), rights=CedarRights(), pool_size=4) as ledger:
         yield Passes(ledger, database_url)
 
@@ -212,12 +207,18 @@ def test_accounts_that_were_known_before_there_were_alignments_get_theirs(passes
     assert (again.recorded, again.opened, again.tag_calls) == (0, 0, 0)
 
 
-def test_the_starter_is_given_what_was_opened_and_then_what_the_views_show(passes: Passes) -> None:
+def test_the_starter_is_given_what_was_opened_and_then_all_that_is_open(passes: Passes) -> None:
+    """In the list, as the ledger knows it; and of accounts that are not in the list, as the views show it."""
     passes.open = [AlignmentRound(account_id=account_id(77), occasion=3)]
     result = passes(listing(account(2)))
     assert passes.starter.rounds == [(MANAGEMENT, 1), (account_id(2), 1)]
     assert passes.starter.open == [passes.open]
     assert (result.opened, result.started) == (2, 3)
+    second_time = AlignmentRound(account_id=account_id(2), occasion=2)  # views that know of another occasion
+    passes.open = [*passes.open, second_time]
+    passes(listing(account(2)))
+    now_open = {(one.account_id, one.occasion) for one in passes.starter.open[-1]}
+    assert now_open == {(MANAGEMENT, 1), (account_id(2), 1), (account_id(77), 3)}
 
 
 def test_a_change_of_an_account_that_waits_makes_its_process_look_again(passes: Passes) -> None:
@@ -232,7 +233,6 @@ def test_what_was_recorded_and_not_started_is_started_by_the_next_try(passes: Pa
     passes.starter.failures.append(Unavailable("Temporal does not answer."))
     assert passes.fails(listing(account(2))).type == "Unavailable"
     assert passes.names(2) == ["Vended", "AlignmentOpened"]
-    passes.open = [AlignmentRound(account_id=account_id(2), occasion=1)]  # the views have caught up
-    result = passes(listing(account(2)))
-    assert (result.recorded, result.opened, result.started) == (0, 0, 1)
-    assert passes.starter.open == [passes.open]
+    result = passes(listing(account(2)))  # though the views show nothing of it yet
+    assert (result.recorded, result.opened, result.started) == (0, 0, 2)
+    assert [AlignmentRound(account_id=account_id(n), occasion=1) for n in (1, 2)] == passes.starter.open[0]

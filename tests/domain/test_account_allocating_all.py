@@ -37,7 +37,7 @@ def test_many_accounts_are_allocated_at_once() -> None:
         allocated("60", "40", on=date(2026, 5, 1), account_id=OTHER, note="n"),
     ]
     again = decide(allocate_all(row(2, "100", on=date(2026, 5, 1))), ADMIN, [*TWO, *decision.events])
-    assert (again.events, again.message) == ([], "0 allocations recorded, 1 were there already.")
+    assert (again.events, again.message) == ([], "0 allocations recorded, 1 was there already.")
 
 
 def test_a_row_that_says_what_holds_already_answers_whoever_was_asked() -> None:
@@ -46,6 +46,13 @@ def test_a_row_that_says_what_holds_already_answers_whoever_was_asked() -> None:
     assert events(allocate_all(same), ADMIN, facts) == [ended(1, "it stays as it is allocated")]
     other = row(3, "60", "40", on=date(2026, 6, 7))
     assert events(allocate_all(same, other), ADMIN, facts) == [allocated("60", "40", on=date(2026, 6, 7))]
+
+
+def test_the_same_file_without_days_again_changes_nothing() -> None:
+    file = allocate_all(row(2, "100"), row(3, "60", "40", account_id=OTHER))
+    once = decide(file, ADMIN, TWO)
+    again = decide(file, ADMIN, [*TWO, *once.events])
+    assert (again.events, again.message) == ([], "0 allocations recorded, 2 were there already.")
 
 
 def test_one_faulty_row_keeps_all_out() -> None:
@@ -74,7 +81,7 @@ def test_two_rows_of_one_account_build_on_each_other() -> None:
     remap = refused(allocate_all(first, row(3, "60", "40", on=date(2026, 6, 9))), ADMIN, TWO)
     assert remap.message.startswith("No account was allocated: Row 3: A remap takes effect at the start of a spend")
     twice = decide(allocate_all(first, row(3, "100", on=date(2026, 5, 1))), ADMIN, TWO)
-    assert (len(twice.events), twice.message) == (1, "1 allocations recorded, 1 were there already.")
+    assert (len(twice.events), twice.message) == (1, "1 allocation recorded, 1 was there already.")
 
 
 def test_a_file_with_a_remap_is_not_for_cloud_engineers() -> None:

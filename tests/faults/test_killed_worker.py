@@ -13,23 +13,19 @@ import json
 import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import boto3
 import psycopg
 import pytest
-from temporalio.client import Client, WithStartWorkflowOperation
-from temporalio.common import WorkflowIDConflictPolicy
 
 from domain.account_process import SyncRequest, SyncResult
-from domain.decision import SYSTEM, Accepted, Channel, Organization, Persona
+from domain.decision import SYSTEM, Accepted, Channel, Persona
 from domain.people_commands import GrantPersona, RegisterPerson, WithdrawGrant
 from domain.process import (
-    TASK_QUEUE,
     BudgetFile,
     BudgetLoadResult,
     CostSource,
@@ -37,74 +33,22 @@ from domain.process import (
     PeopleFile,
     PeopleImportResult,
     RegisterPersonRequest,
-    ScheduleRound,
-    UpdateName,
     WorkflowName,
     schedule_process_id,
 )
-from domain.schedule_commands import SubmitSchedule
 from embedded.aws_server import AwsServer
 from embedded.postgres import Postgres
 from file_store import FileStore
 from ledger.ledger import Ledger
 from rights.cedar import CedarRights
+from tests.faults.account_cases import aligning, expected, lay_queue, rules, vended
+from tests.faults.case import ADMIN, COMMAND_ID, DONE_WITHIN, Case
 from tests.support.workers import own_namespace, start_worker, stop_worker, worker_environment
 from tests.workflows.replay import replay_all_ended
-from tests.workflows.stage import LEAD, MONTHS, OTHER_LEAD, OWNER, PRODUCT, YEAR, company
+from tests.workflows.stage import LEAD, OTHER_LEAD, PRODUCT, YEAR, company
 
 DIES_WITHIN_S = 60.0
-DONE_WITHIN = timedelta(seconds=120)
-ADMIN = "admin@example.com"
-COMMAND_ID = UUID("00000000-0000-4000-8000-0000000000aa")
 _numbers = itertools.count(1)
-
-
-class Case:
-    """One installation: its client, its database, its files."""
-
-    def __init__(self, client: Client, database_url: str, directory: Path) -> None:
-        self.client, self.database_url, self.directory = client, database_url, directory
-        self.organization = Organization()
-
-    def facts(self) -> Counter[str]:
-        with Ledger(self.database_url, self.organization, rights=CedarRights(), pool_size=1) as ledger:
-            return Counter(event.fact.fact_name for event in ledger.follow(0, 10_000))
-
-    async def run(self, workflow: WorkflowName, request: Any, result: type[Any]) -> Any:
-        return await self.client.execute_workflow(
-            workflow,
-            request,
-            id=f"{workflow}-under-fire",
-            task_queue=TASK_QUEUE,
-            result_type=result,
-            execution_timeout=DONE_WITHIN,
-        )
-
-    async def submit(self) -> Accepted:
-        command = SubmitSchedule(
-            command_id=COMMAND_ID,
-            actor=OWNER,
-            channel=Channel.CLI,
-            fiscal_year=YEAR,
-            product=PRODUCT,
-            amounts={month: Decimal("100.00") for month in MONTHS},
-        )
-        start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
-            WorkflowName.BUDGET_SCHEDULE,
-            ScheduleRound(fiscal_year=YEAR, product=PRODUCT),
-            id=schedule_process_id(YEAR, PRODUCT),
-            task_queue=TASK_QUEUE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        )
-        answer: Accepted = await self.client.execute_update_with_start_workflow(
-            UpdateName.SUBMIT,
-            command,
-            start_workflow_operation=start,
-            id=str(command.command_id),
-            result_type=Accepted,
-            rpc_timeout=DONE_WITHIN,
-        )
-        return answer
 
 
 async def submission(case: Case) -> Counter[str]:
@@ -152,7 +96,8 @@ async def budget(case: Case) -> Counter[str]:
 async def organization(case: Case) -> Counter[str]:
     result = await case.run(WorkflowName.ORGANIZATION_SYNC, SyncRequest(), SyncResult)
     assert result.accounts == ACCOUNTS
-    return Counter({"organization.Seen": 1, "account.Vended": ACCOUNTS})
+    await aligning(case, ACCOUNTS)
+    return Counter({"organization.Seen": 1, "account.Vended": ACCOUNTS, "account.AlignmentOpened": ACCOUNTS})
 
 
 async def cost(case: Case) -> Counter[str]:
@@ -164,7 +109,9 @@ async def cost(case: Case) -> Counter[str]:
     with psycopg.connect(case.database_url) as connection:
         found = connection.execute("SELECT sum(unblended_cost) FROM cost_rows").fetchone()
     assert found == (Decimal("50.000000005"),)
-    return Counter({"cost.PeriodImported": 1})
+    await aligning(case, BILLED)
+    unknown = dict.fromkeys(("account.FirstBilled", "account.AlignmentOpened", "waiting.Escalated"), BILLED)
+    return Counter({"cost.PeriodImported": 1, **unknown})
 
 
 async def escalation(case: Case) -> Counter[str]:
@@ -232,6 +179,8 @@ async def change(case: Case) -> Counter[str]:
 
 
 ACCOUNTS = 4
+BILLED = 4
+"""Accounts of the report; Organizations knows none of them."""
 PAYER = "999999999999"
 REPORT_COLUMNS = (
     "bill/PayerAccountId", "lineItem/UsageAccountId", "lineItem/LineItemType", "lineItem/ProductCode",
@@ -288,6 +237,12 @@ CASES: dict[str, Scenario] = {
     "cost.find_deliveries:end": cost,
     "cost.import_delivery:before-append": cost,
     "cost.import_delivery:after-append": cost,
+    "cost.record_first_bills:after-append": cost,
+    "accounts.receive:before-append": vended,
+    "accounts.receive:after-append": vended,
+    "accounts.align:after-append": vended,
+    "accounts.import:after-append": expected,
+    "accounts.wake:end": rules,
 }
 
 
@@ -317,8 +272,8 @@ async def make_case(
 async def under_fire(case: Case, crash_at: str, scenario: Scenario) -> str:
     """Runs the scenario on a worker that is killed once; says what is wrong, or nothing."""
     before = case.facts()
-    flag = case.directory / "crashed"
-    environment = worker_environment(case.client, case.database_url, case.directory)
+    flag = case.has_crashed
+    environment = worker_environment(case.client, case.database_url, case.directory) | case.environment
     victim = start_worker(
         environment, case.directory, "tests.support.crashing_worker", CRASH_AT=crash_at, CRASH_FLAG=str(flag)
     )
@@ -353,6 +308,8 @@ async def test_a_worker_killed_in_the_middle_of_each_activity_loses_and_doubles_
     places = asyncio.Semaphore(6)  # more start-ups at once only take turns on a small machine
 
     async def run(case: Case, crash_at: str, scenario: Scenario) -> str:
+        if scenario is vended:
+            lay_queue(case, crash_at)
         async with places:
             return await under_fire(case, crash_at, scenario)
 

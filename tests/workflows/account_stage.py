@@ -122,9 +122,7 @@ class AccountStage:
         known = {"account_id": self.account_id, "name": NAME, "email": EMAIL, "state": "ACTIVE", "ou_path": UNIT}
         known |= {"joined_at": self.clock().replace(hour=0, minute=0, second=0, microsecond=0), "tags": {}}
         seen = AccountSeen.model_validate(known | fields)
-        return self.record(
-            ObserveAccounts(command_id=uuid4(), accounts=(seen,), **ORGANIZATION_SEEN, **BY_THE_SYSTEM)
-        )
+        return self.record(ObserveAccounts(command_id=uuid4(), accounts=(seen,), **ORGANIZATION_SEEN, **BY_THE_SYSTEM))
 
     def depart(self) -> Accepted:
         departure = Departure(account_id=self.account_id, how="Left", at=self.clock())

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
 from activities.alignment_starting import AlignmentStarter
@@ -109,10 +109,11 @@ async def test_started_by_hand_with_what_does_not_fit_it_ends_and_says_so(stage:
     started = await stage.client.start_workflow(
         WorkflowName.ACCOUNT_ALIGNMENT, message, id=stage.process_id, task_queue=stage.queue
     )
-    with pytest.raises(Exception, match="Workflow execution failed") as failed:
+    with pytest.raises(WorkflowFailureError) as failed:
         await started.result()
 
-    assert "validation error" in str(failed.value.__cause__)
+    assert isinstance(failed.value.cause, ApplicationError)
+    assert "validation error" in failed.value.cause.message
     await stage.vend()  # its id is free for the one that belongs there
     assert (await stage.view()).open
 
@@ -122,10 +123,11 @@ async def test_started_by_hand_without_input_it_ends_and_takes_no_decision(stage
     handle = await stage.client.start_workflow(
         WorkflowName.ACCOUNT_ALIGNMENT, id=stage.process_id, task_queue=stage.queue, start_signal="allocate"
     )
-    with pytest.raises(Exception, match="Workflow execution failed") as failed:
+    with pytest.raises(WorkflowFailureError) as failed:
         await handle.result()
 
-    assert "started without input" in str(failed.value.__cause__)
+    assert isinstance(failed.value.cause, ApplicationError)
+    assert "started without input" in failed.value.cause.message
     assert stage.facts() == ["Vended", "AlignmentOpened"]
 
 

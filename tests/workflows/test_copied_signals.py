@@ -1,8 +1,9 @@
-"""The JSON that a schedule's details show can be copied: its process reads it as the signal that it is meant to be."""
+"""The JSON that a process's details show can be copied: it reads it as the signal that it is meant to be."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -11,8 +12,16 @@ from temporalio.common import RawValue
 
 from domain.process import ScheduleRound
 from domain.schedule import State
+from tests.domain.alignment_texts_given import ROUND, inputs_of
+from tests.domain.alignment_texts_given import details_of as alignment_of
 from tests.domain.texts_given import APPROVED, VIEW, details_of, sent
+from workflows import signals
+from workflows.alignment_run import COMMANDS, door_of
 from workflows.inbox import read_signal
+
+
+def as_sent(fields: dict[str, Any]) -> list[RawValue]:
+    return [RawValue(Payload(metadata={"encoding": b"json/plain"}, data=json.dumps(fields).encode()))]
 
 
 @pytest.mark.parametrize(
@@ -33,6 +42,24 @@ def test_the_json_of_each_signal_that_may_be_sent_now_can_be_copied(state: State
 
     assert set(inputs) == names
     for name, fields in inputs.items():
-        payload = Payload(metadata={"encoding": b"json/plain"}, data=json.dumps(fields).encode())
-        message = read_signal(name, [RawValue(payload)], addressee, uuid4())
+        message = read_signal(name, as_sent(fields), addressee, uuid4())
         assert message.command, (name, message)
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ({}, {"accept", "decline", "allocate", "propose"}),
+        ({"proposal": 0, "proposed_shares": {}, "proposed_type": ""}, {"allocate", "propose"}),
+        ({"open": False}, set()),
+        ({"occasion": 3}, set()),
+    ],
+)
+def test_the_json_of_each_signal_about_an_account_can_be_copied(changes: dict[str, Any], names: set[str]) -> None:
+    inputs = inputs_of(alignment_of(**changes))
+
+    assert set(inputs) == names
+    for name, fields in inputs.items():
+        message = signals.read_signal(name, as_sent(fields), door_of(ROUND), uuid4())
+        assert type(message.command) is COMMANDS[name], (name, message)
+        assert message.command.account_id == ROUND.account_id
