@@ -22,7 +22,6 @@ from temporalio.exceptions import FailureError
 from activities.account_event_queue import EventQueue, QueueMessage
 from activities.account_sight import seen_as
 from activities.alignment_starting import Starts
-from activities.alignment_views import open_rounds
 from activities.aws_access import AwsAccess
 from activities.aws_organizations import OrganizationIds, OrganizationReader, aws_errors
 from activities.contracts import ACCOUNT_EVENTS_WATCH, AccountEventsReport, ActivityName
@@ -32,7 +31,7 @@ from domain.account import ORGANIZATION_STREAM, Account, AwsOrganization, accoun
 from domain.account_event import AccountEvent, AccountEventKind, Ignored, NotUnderstood, understand
 from domain.account_facts import AccountSeen
 from domain.account_observing import Departure, ObserveAccounts, RecordDepartures
-from domain.account_process import AccountEventsRequest
+from domain.account_process import AccountEventsRequest, AlignmentRound
 from domain.account_trouble import TEXT_CHARS_MAX, RecordVendingFailure, RejectMessage
 from domain.decision import NAMESPACE, SYSTEM, Channel, Command
 from domain.errors import AllotError, CommandConflict, Refusal, error_named
@@ -188,7 +187,7 @@ class _Look:
 
     def _joined_at(self, event: AccountEvent) -> datetime:
         """For an account that AWS has not finished creating. It has joined once, however many events tell of it."""
-        known: Account = self._ledger.states([account_stream(event.account_id)])[account_stream(event.account_id)]
+        known = self._known(event.account_id)
         return known.seen.joined_at if known.seen else event.at
 
     def _present(self, event: AccountEvent, message: QueueMessage, seen: AccountSeen, observed_at: datetime) -> Effect:
@@ -204,12 +203,12 @@ class _Look:
             source=event.name,
         )
         events = _record(self._ledger, command)
-        self._starter.start(open_rounds(self._ledger, [seen.account_id]))
+        self._tell(seen.account_id)
         return Effect(events)
 
     def _absent(self, event: AccountEvent, message: QueueMessage, observed_at: datetime) -> Effect:
         """It has left, or AWS does not show it yet."""
-        known: Account = self._ledger.states([account_stream(event.account_id)])[account_stream(event.account_id)]
+        known = self._known(event.account_id)
         if event.kind in DEPARTURES and known.seen is not None:
             command = RecordDepartures(
                 command_id=_command_id(message, observed_at),
@@ -219,10 +218,27 @@ class _Look:
                 observed_at=observed_at,
                 source=event.name,
             )
-            return Effect(_record(self._ledger, command))
+            events = _record(self._ledger, command)
+            self._tell(event.account_id)
+            return Effect(events)
         if event.kind in DEPARTURES or known.departed_at is not None:
             return Effect()  # it was never ours, or what is told has been overtaken
         return _again(message, f"AWS Organizations does not know account {event.account_id}")
+
+    def _tell(self, account_id: str) -> None:
+        """The process of its last occasion, new or not: it is started or looks; where the occasion is over, it ends."""
+        account = self._known(account_id)
+        if not account.occasion:
+            return
+        last = AlignmentRound(account_id=account_id, occasion=account.occasion)
+        if account.is_open:
+            self._starter.start([last])
+        else:
+            self._starter.tell_over([last])
+
+    def _known(self, account_id: str) -> Account:
+        account: Account = self._ledger.states([account_stream(account_id)])[account_stream(account_id)]
+        return account
 
     def _organizations(self) -> OrganizationReader:
         """The role is assumed for the first message only: most of the time, there is none."""

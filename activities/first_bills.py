@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
 from itertools import batched
 from uuid import uuid5
 
 import psycopg
+from pydantic_core import to_json
 from temporalio import activity
 
 from activities.alignment_starting import Starts
@@ -18,7 +20,7 @@ from domain.account import Account, account_stream
 from domain.account_event_body import is_account_id
 from domain.decision import NAMESPACE, SYSTEM, Accepted, Channel
 from domain.errors import error_named
-from domain.first_bill import FIRST_LINES_MAX, FirstLine, RecordFirstBills
+from domain.first_bill import FIRST_LINES_MAX, FirstLine, RecordFirstBills, is_news
 from ledger.ledger import Ledger
 
 CONNECT_TIMEOUT_S = 5
@@ -41,11 +43,11 @@ class FirstBills:
             lines = self._lines(request)
             billed = position = 0
             for some in batched(lines, FIRST_LINES_MAX):
-                news = self._news(some)
+                news, first_ones = self._news(some)
                 beat.report("recording first bills", billed, len(lines))
                 if news:
                     outcome = self._record(request, news)
-                    billed, position = billed + len(news), max(position, outcome.position)
+                    billed, position = billed + first_ones, max(position, outcome.position)
                 # An attempt before may have recorded them, and died before it started their processes.
                 self._start(some if activity.info().attempt > 1 else news)
             return FirstBillsResult(accounts=len(lines), billed=billed, position=position)
@@ -67,19 +69,21 @@ class FirstBills:
             if is_account_id(account_id)
         ]
 
-    def _news(self, lines: Sequence[FirstLine]) -> tuple[FirstLine, ...]:
-        """Those that the ledger does not know to be billed."""
+    def _news(self, lines: Sequence[FirstLine]) -> tuple[tuple[FirstLine, ...], int]:
+        """Those that the ledger does not know to be billed, or not so early; and how many not at all."""
         streams = {line.account_id: account_stream(line.account_id) for line in lines}
         states = self._ledger.states(streams.values())
-        found = []
+        found, first_ones = [], 0
         for line in lines:
             account: Account = states[streams[line.account_id]]
-            if account.first_billed_on is None:
+            if is_news(account, line):
                 found.append(line)
-        return tuple(found)
+                first_ones += account.first_billed_on is None
+        return tuple(found), first_ones
 
     def _record(self, request: FirstBillsRequest, news: tuple[FirstLine, ...]) -> Accepted:
-        name = f"first-bills/{request.billing_period}/{request.report_version}/{news[0].account_id}/{len(news)}"
+        digest = sha256(to_json(news)).hexdigest()
+        name = f"first-bills/{request.billing_period}/{request.report_version}/{digest}"
         command = RecordFirstBills(
             command_id=uuid5(NAMESPACE, f"{name}/{activity.info().workflow_run_id}"),
             actor=SYSTEM,

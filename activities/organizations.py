@@ -197,18 +197,8 @@ class _Pass:
             accounts=changed,
             observed_at=self._begun_at,
         )
-        ids = [seen.account_id for seen in changed]
-        open_before = open_rounds(self._ledger, ids)
-        if not self._record(command).events:
-            return
-        self._recorded += len(changed)
-        rounds = open_rounds(self._ledger, ids)
-        self._opened += sum(one not in open_before for one in rounds)
-        self._start(rounds)
-
-    def _start(self, rounds: Sequence[AlignmentRound]) -> None:
-        if self._around.starter is not None:
-            self._started += self._around.starter.start(rounds)
+        if self._record_and_tell(command, [seen.account_id for seen in changed]):
+            self._recorded += len(changed)
 
     def _look_for_missing(self, organization: OrganizationIds, listed: set[str]) -> None:
         """Accounts that were there, and are not in the list any more."""
@@ -240,7 +230,7 @@ class _Pass:
             departures=tuple(departures),
             observed_at=self._begun_at,
         )
-        if self._record(command).events:
+        if self._record_and_tell(command, [departure.account_id for departure in departures]):
             self._departed += len(departures)
 
     def _start_missing(self) -> None:
@@ -251,6 +241,19 @@ class _Pass:
             # Where both know an account, the views may be behind.
             known = {one.account_id: one for one in self._around.open_alignments()} | self._open
             self._started += self._around.starter.start_missing(list(known.values()))
+
+    def _record_and_tell(self, command: Command, account_ids: Sequence[str]) -> bool:
+        """Whether there was anything to record. Processes of what is open are started or look; so do those of what is
+        over now, and end."""
+        open_before = open_rounds(self._ledger, account_ids)
+        if not self._record(command).events:
+            return False
+        open_now = open_rounds(self._ledger, account_ids)
+        self._opened += sum(one not in open_before for one in open_now)
+        if self._around.starter is not None:
+            self._started += self._around.starter.start(open_now)
+            self._around.starter.tell_over([one for one in open_before if one not in open_now])
+        return True
 
     def _record(self, command: Command) -> Accepted:
         # A cancellation waits for the transaction, so that its outcome is known.

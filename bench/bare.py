@@ -21,6 +21,15 @@ def nothing() -> None:
     """As many of these as a schedule has activities: one at the start, one for each decision."""
 
 
+@workflow.defn(name="BareAlignment")
+class BareAlignment:
+    """Does one thing and ends."""
+
+    @workflow.run
+    async def run(self, _account_id: str) -> None:
+        await workflow.execute_activity(nothing, start_to_close_timeout=TIMEOUT)
+
+
 @workflow.defn(name="BareSchedule")
 class BareSchedule:
     """Starts, takes two updates, ends; as little as Temporal allows."""

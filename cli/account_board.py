@@ -18,6 +18,7 @@ from views.account_models import AccountDetail, AlignmentTimes, Durations, Troub
 DAYS = 90
 DAYS_MAX = 3_650
 OVERDUE = "red"
+A_SECOND = timedelta(seconds=1)
 _WORDS = {TroubleKind.VENDING_FAILED: "vending failed", TroubleKind.MESSAGE_REJECTED: "message not understood"}
 
 
@@ -98,7 +99,13 @@ def _in_words(times: AlignmentTimes) -> Iterator[tuple[str, Durations]]:
 
 
 def _told(duration: Durations) -> tuple[object, ...]:
-    return (duration.accounts, *("" if took is None else age(took) for took in (duration.median, duration.p90)))
+    return duration.accounts, _lasted(duration.median), _lasted(duration.p90)
+
+
+def _lasted(took: timedelta | None) -> str:
+    if took is None:
+        return ""
+    return "< 1 s" if took < A_SECOND else age(took)
 
 
 def _row(session: Session, account: AccountDetail, now: datetime) -> Styled:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
 
 from cli import options
-from cli.account_terms import told
+from cli.account_terms import seen, told
 from cli.acting import acting
-from cli.decisions import carry_out, outcome_data
+from cli.decisions import carry_out, outcome_data, similar_products
 from cli.files import bytes_of
 from cli.output import Column, Styled, console, moment, show, table
 from cli.session import Session
-from domain.account import CLOSED_STATE
-from domain.account_facts import AccountSeen
+from domain.account import CLOSED_STATE, Lifecycle
+from domain.account_facts import Basis
 from domain.account_rules import AccountRule, ReplaceAccountRules, Suggestion, as_product, suggestion_for
 from domain.account_rules_file import read_rules, rules_toml
 from domain.errors import BadInput
@@ -25,6 +26,8 @@ from views.account_models import AccountDetail
 from views.queries import Views
 
 RULES_BYTES_MAX = 1_000_000
+UNALLOCATED = frozenset({Lifecycle.VENDED, Lifecycle.PROPOSED, Lifecycle.SPENDING})
+"""Whoever is there like that is looked at, at the latest with the next read of AWS Organizations."""
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="TOML file with [[rule]] tables, in order.")]
 
 app = typer.Typer(no_args_is_help=True, help="Rules that say which products a new account belongs to.")
@@ -50,12 +53,15 @@ class Taken(NamedTuple):
 
     @property
     def consequence(self) -> str:
+        account = self.account
         if self.suggestion is None:
-            return "" if self.account.allocation else "a person decides"
+            return "" if account.allocation else "a person decides"
         if self.is_same:
             return "as it is"
-        if self.account.allocation:
+        if not (account.open_reason or account.lifecycle in UNALLOCATED):
             return "on its next move or tag change"
+        if account.proposal and account.proposal.basis != Basis.RULE:
+            return "not asked: somebody's proposal waits"
         return "applied" if self.suggestion.rule.apply else "proposed"
 
 
@@ -111,18 +117,43 @@ def try_rules(
     wanted = _rules(file) if file else None
     with session.views() as views:
         rules = wanted if wanted is not None else views.account_rules().rules
-        accounts = [one for one in views.accounts(today=session.today()) if _may_be_taken(one)]
-        resolve = _resolver(views, session.fiscal_year(None))
-        taken = [Taken(one, suggestion_for(rules, _seen(one), resolve)) for one in accounts]
+        accounts = [one for one in views.accounts() if _may_be_taken(one)]  # with the last allocation, as it is decided
+        year = session.fiscal_year(None)
+        products = frozenset(views.known_products(year))
+        resolve = _resolver(views, year, products)
+        taken = [Taken(one, suggestion_for(rules, seen(one), resolve)) for one in accounts]
+        strange = [_strange(views, year, *named) for named in _named(rules) if named[1] not in products]
+    counts = Counter(map(_took, taken))
     data = {
         "rules": len(rules),
         "accounts": [_data(one) for one in taken],
-        "taken": {rule.name: sum(_took(one) == rule.name for one in taken) for rule in rules},
+        "taken": {rule.name: counts[rule.name] for rule in rules},
+        "warnings": strange,
     }
-    show(data, as_json, lambda: _shown(rules, taken, everything=everything))
+    show(data, as_json, lambda: [*_shown(taken, everything=everything), *_said_of(rules, counts, strange)])
 
 
-def _shown(rules: tuple[AccountRule, ...], taken: list[Taken], *, everything: bool) -> Iterator[Any]:
+def _named(rules: tuple[AccountRule, ...]) -> Iterator[tuple[AccountRule, NodePath]]:
+    return ((rule, share.product) for rule in rules for share in rule.shares)
+
+
+def _strange(views: Views, year: int, rule: AccountRule, product: NodePath) -> str:
+    """What the decision would refuse."""
+    similar = similar_products(views, year, product)
+    return f"Rule {rule.name!r} names {product}, which is not in the budget of {year}: it cannot be set.{similar}"
+
+
+def _said_of(rules: tuple[AccountRule, ...], counts: Counter[str], strange: list[str]) -> Iterator[str]:
+    if not rules:
+        yield "There are no rules: name a file to try, or put one in force by `allot account rules set FILE`."
+    unused = [rule.name for rule in rules if not counts[rule.name]]
+    if unused:
+        yield f"{'Takes' if len(unused) == 1 else 'Take'} no account: {', '.join(unused)}."
+    yield from strange
+    yield "Nothing was recorded."
+
+
+def _shown(taken: list[Taken], *, everything: bool) -> Iterator[Any]:
     rows = [one for one in taken if everything or not (one.is_same or (one.account.allocation and not one.suggestion))]
     columns = (
         Column("Account"),
@@ -135,13 +166,13 @@ def _shown(rules: tuple[AccountRule, ...], taken: list[Taken], *, everything: bo
     )
     if rows:
         yield table("Which rule would take which account", columns, map(_row, rows))
+    else:
+        yield "For no account would anything change." if taken else "There are no accounts to try rules on."
     left = len(taken) - len(rows)
-    if left:
-        yield f"{left:,} more accounts stay as they are; --all shows them, too."
-    unused = [rule.name for rule in rules if all(_took(one) != rule.name for one in taken)]
-    if unused:
-        yield f"No account fits: {', '.join(unused)}."
-    yield "Nothing was recorded."
+    if left == 1:
+        yield "1 account stays as it is; --all shows it, too."
+    elif left:
+        yield f"{left:,} accounts stay as they are; --all shows them, too."
 
 
 def _row(one: Taken) -> Styled:
@@ -173,14 +204,8 @@ def _may_be_taken(account: AccountDetail) -> bool:
     return account.joined_at is not None and account.departed_at is None and account.state != CLOSED_STATE
 
 
-def _seen(account: AccountDetail) -> AccountSeen:
-    known = {name: getattr(account, name) for name in AccountSeen.model_fields}
-    return AccountSeen.model_validate(known)
-
-
-def _resolver(views: Views, fiscal_year: int) -> Callable[[str], NodePath | None]:
+def _resolver(views: Views, fiscal_year: int, products: Collection[NodePath]) -> Callable[[str], NodePath | None]:
     """As the decision does it: a product in the budget by its path, or the only one with that code."""
-    products = set(views.known_products(fiscal_year))
 
     def resolve(text: str) -> NodePath | None:
         named = as_product(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from rich.console import ConsoleRenderable
 from rich.text import Text
@@ -12,11 +12,13 @@ from cli.account_terms import told
 from cli.output import Column, age, moment, safe, table
 from cli.session import Session
 from domain.account import Lifecycle
+from domain.actor import SYSTEM_ID
 from views.account_models import AccountDetail, AllocationDetail
 from views.models import AuditEntry
 
 EVENTS_SHOWN_MAX = 30
 """Last ones; `allot audit` has all of them."""
+A_SECOND = timedelta(seconds=1)
 _WORDS = {
     Lifecycle.VENDED: "known, and not allocated yet",
     Lifecycle.PROPOSED: "known, and an allocation is proposed",
@@ -69,8 +71,9 @@ def _seen(account: AccountDetail) -> Iterator[str]:
 def _times(account: AccountDetail) -> Iterator[str]:
     """From vending on: what customers cannot get from the bill."""
     since = account.joined_at
+    source = f", by {account.source}" if account.source else ""
     yield f"Vended      {moment(since) or 'unknown'}"
-    yield f"Known       {_after(account.first_seen_at, since)}{f', by {account.source}' if account.source else ''}"
+    yield f"Known       {_after(account.first_seen_at, since) or 'from a cost report alone'}{source}"
     yield f"Aligned     {_after(account.aligned_at, since) or 'not yet'}"
     usage = f", for usage of {account.first_billed_on}" if account.first_billed_on else ""
     yield f"First bill  {(_after(account.billed_at, since) or 'none yet') + usage}"
@@ -79,14 +82,18 @@ def _times(account: AccountDetail) -> Iterator[str]:
 def _after(at: datetime | None, since: datetime | None) -> str:
     if at is None:
         return ""
-    return moment(at) + (f", {age(at - since)} after vending" if since and at >= since else "")
+    if since is None or at < since:
+        return moment(at)
+    passed = at - since
+    return f"{moment(at)}, {'within a second' if passed < A_SECOND else f'{age(passed)} after vending'}"
 
 
 def _waiting(account: AccountDetail) -> Iterator[str]:
     if account.open_reason:
         more = f", reminded {account.reminders} times" if account.reminders else ""
         more += f", escalated at {moment(account.escalated_at)}" if account.escalated_at else ""
-        yield f"\nWaits for an allocation since {moment(account.opened_at)}: {account.open_reason}{more}"
+        yield ""
+        yield f"Waits for an allocation since {moment(account.opened_at)}: {account.open_reason}{more}"
     if proposal := account.proposal:
         by = f"the rule {proposal.rule!r}" if proposal.rule else proposal.proposed_by_name
         since = f" from {proposal.effective_on}" if proposal.effective_on else ""
@@ -95,26 +102,33 @@ def _waiting(account: AccountDetail) -> Iterator[str]:
         yield f"Proposal {proposal.number} by {by}: {what}.{note}"
         yield f"  allot account accept {account.account_id} --proposal {proposal.number} --as EMAIL"
         yield f"  allot account decline {account.account_id} --proposal {proposal.number} --reason WHY --as EMAIL"
+    elif account.open_reason:
+        yield f"  allot account allocate {account.account_id} PRODUCT=100 --type TYPE --as EMAIL"
 
 
 def _allocation(one: AllocationDetail) -> tuple[object, ...]:
     marks = [str(one.status or "")]
     marks += ["new"] if one.is_new else []
-    marks += [f"expires {one.effective_to}"] if one.is_expiring else []
+    last_day = one.effective_to - timedelta(days=1) if one.effective_to else ""
+    marks += [f"expires {last_day}"] if one.is_expiring else []
     by = f"{one.allocated_by_name} ({one.basis}{f' {one.rule}' if one.rule else ''})"
     products = Text("\n".join(safe(line) for line in told(one.shares)))
-    return (one.effective_on, one.effective_to or "", ", ".join(marks), one.account_type, products, by, one.note)
+    return (one.effective_on, last_day, ", ".join(marks), one.account_type, products, by, one.note)
 
 
 def _events(account: AccountDetail, happened: Sequence[AuditEntry]) -> Iterator[ConsoleRenderable | str]:
     columns = (Column("When"), Column("What"), Column("By", fold=True), Column("Where", fold=True))
     rows = [
-        (moment(event.recorded_at), _what(event), event.actor_name or "Allot", event.workflow_id)
+        (moment(event.recorded_at), _what(event), _who(event), event.workflow_id)
         for event in happened[-EVENTS_SHOWN_MAX:]
     ]
     yield table("What happened", columns, rows)
     if len(happened) > EVENTS_SHOWN_MAX:
         yield f"The last {EVENTS_SHOWN_MAX} of {len(happened):,}: `allot audit {account.account_id}` has all of them."
+
+
+def _who(event: AuditEntry) -> str:
+    return "Allot" if event.actor == SYSTEM_ID else event.actor_name
 
 
 def _what(event: AuditEntry) -> str:
@@ -130,5 +144,7 @@ def _what(event: AuditEntry) -> str:
         "account.ProposalDeclined": fact.get("reason"),
         "account.Allocated": fact.get("basis"),
         "account.FirstBilled": fact.get("billing_period"),
+        "waiting.Escalated": fact.get("reason"),
+        "command.Refused": fact.get("code"),
     }.get(event.fact_name)
     return f"{event.fact_name} ({said})" if said else event.fact_name

@@ -10,6 +10,7 @@ import typer
 
 from cli.decisions import suggestion
 from cli.session import Session, product_path
+from domain.account_facts import AccountSeen
 from domain.allocation import AccountType, Share
 from domain.errors import BadInput, NotFound
 from domain.money import exact, plain
@@ -58,8 +59,10 @@ def _share(text: str) -> Share:
         raise BadInput(f"{text!r} is not a share: write PRODUCT=PERCENT, such as 'Retail/Digital/Web/Checkout=60'.")
     try:
         return Share(product=product_path(product), percent=exact(percent.strip().removesuffix("%").strip()))
-    except ValueError as error:
-        raise BadInput(f"{text!r}: {error}.") from None
+    except ValueError:
+        raise BadInput(
+            f"{text!r}: {percent!r} is not a percentage: write a decimal number such as 60 or 33.3333."
+        ) from None
 
 
 def told(parts: Sequence[Share | ShareDetail]) -> list[str]:
@@ -77,3 +80,8 @@ def known_account(views: Views, session: Session, wanted: str) -> AccountDetail:
             code="UnknownAccount",
         )
     return found[0]
+
+
+def seen(account: AccountDetail) -> AccountSeen:
+    """As Organizations has shown it."""
+    return AccountSeen.model_validate({name: getattr(account, name) for name in AccountSeen.model_fields})

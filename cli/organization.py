@@ -41,5 +41,5 @@ def _told(result: SyncResult) -> str:
     parts = [f"{result.recorded:,} were new or changed"]
     parts += [f"{result.departed:,} have left"] if result.departed else []
     parts += [f"{result.skipped:,} are not ready yet"] if result.skipped else []
-    parts += [f"{result.opened:,} wait for an allocation"] if result.opened else []
+    parts += [f"{result.opened:,} have to be allocated"] if result.opened else []
     return f"{result.accounts:,} accounts read with {result.calls:,} calls ({calls}); {', '.join(parts)}."

@@ -106,7 +106,7 @@ class Departed(Fact):
 
 
 class FirstBilled(Fact):
-    """The first line of a cost report with this account's spend was imported."""
+    """The first line of a cost report with this account's spend was imported; again where an earlier one turns up."""
 
     fact_name: ClassVar[str] = "account.FirstBilled"
     account_id: AccountId

@@ -52,24 +52,37 @@ def decide_first_bills(states: States, command: RecordFirstBills, context: Conte
     billed = 0
     for line in {one.account_id: one for one in command.accounts}.values():
         account: Account = states[account_stream(line.account_id)]
+        if not is_news(account, line):
+            continue
+        events.append(_billed(line, command))
         if account.first_billed_on is None:
             billed += 1
-            events += _billed(states, account, line, command)
-    return Decision(events, f"{billed} accounts were billed for the first time.")
+            events += _consequences(states, account, line)
+    plural = "s were" if billed != 1 else " was"
+    return Decision(events, f"{billed:,} account{plural} billed for the first time.")
 
 
-def _billed(states: States, account: Account, line: FirstLine, command: RecordFirstBills) -> list[Event]:
-    """Spend that belongs to nobody does not wait for business days."""
-    stream = account_stream(line.account_id)
+def is_news(account: Account, line: FirstLine) -> bool:
+    """Months may be imported in any order: an earlier day is news, too."""
+    return account.first_billed_on is None or line.first_usage_on < account.first_billed_on
+
+
+def _billed(line: FirstLine, command: RecordFirstBills) -> Event:
     fact = FirstBilled(
         account_id=line.account_id,
         billing_period=str(command.billing_period),
         first_usage_on=line.first_usage_on,
         report_version=command.report_version,
     )
-    events = [Event(stream, fact)]
+    return Event(account_stream(line.account_id), fact)
+
+
+def _consequences(states: States, account: Account, line: FirstLine) -> list[Event]:
+    """Spend that belongs to nobody does not wait for business days."""
     if account.allocations:
-        return events
+        return []
+    events: list[Event] = []
+    stream = account_stream(line.account_id)
     occasion = account.occasion
     if not account.is_open:
         occasion += 1

@@ -48,7 +48,6 @@ def _told(result: SyncResult) -> str:
         f"**{result.accounts:,}** accounts read by {result.calls:,} calls: {result.list_calls:,} to list accounts, "
         f"{result.tag_calls:,} for tags; AWS asked for patience {result.throttled:,} times.",
         f"{result.recorded:,} were new or changed, {result.departed:,} have left, {result.skipped:,} are not ready.",
-        f"{result.opened:,} of the new or changed ones wait for an allocation; {result.started:,} processes of "
-        "alignments were started or woken.",
+        f"{result.opened:,} alignments were opened, and {result.started:,} processes of alignments started or woken.",
     ]
     return "\n\n".join(lines)

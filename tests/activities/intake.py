@@ -139,11 +139,11 @@ class Intake:
 
     def fails(self, *bodies: str) -> ApplicationError:
         """And leaves its messages hidden for a while, which is over at once."""
+        self.wire.handles.clear()
         with pytest.raises(ApplicationError) as failed:
             self(*bodies)
         for handle in self.wire.handles:
             self.queue.change_message_visibility(QueueUrl=self.queue_url, ReceiptHandle=handle, VisibilityTimeout=0)
-        self.wire.handles.clear()
         return failed.value
 
     def knows(self, *account_ids: str) -> None:

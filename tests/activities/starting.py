@@ -13,6 +13,8 @@ class Started:
     def __init__(self) -> None:
         self.rounds: list[tuple[str, int]] = []
         """Account and occasion, in order."""
+        self.over: list[tuple[str, int]] = []
+        """Whose processes were told that they are over."""
         self.open: list[Sequence[AlignmentRound]] = []
         """What was said to be open, each time."""
         self.failures: list[Exception] = []
@@ -21,6 +23,12 @@ class Started:
         if self.failures:
             raise self.failures.pop(0)
         self.rounds += [(one.account_id, one.occasion) for one in rounds]
+        return len(rounds)
+
+    def tell_over(self, rounds: Sequence[AlignmentRound]) -> int:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.over += [(one.account_id, one.occasion) for one in rounds]
         return len(rounds)
 
     def start_missing(self, rounds: Sequence[AlignmentRound]) -> int:

@@ -110,6 +110,7 @@ def test_an_account_that_left_has_departed(intake: Intake, sample_name: str) -> 
     departed = Departed(account_id=account_id, how=DEPARTING[sample_name], at=at, source=name_of(sample_name))
     assert departed in intake.facts(account_id)
     assert intake.names(account_id) == ["Vended", "AlignmentOpened", "Departed", "AlignmentEnded"]
+    assert (intake.starter.rounds, intake.starter.over, intake.left()) == ([], [(account_id, 1)], 0)
 
 
 def test_what_is_recorded_says_which_process_has_seen_it(intake: Intake) -> None:

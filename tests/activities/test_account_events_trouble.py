@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -74,6 +75,17 @@ def test_a_message_stays_until_the_process_is_started(intake: Intake) -> None:
     report = intake()
     assert (report.handled, report.recorded, intake.left()) == (1, 0, 0)
     assert (intake.names(account_id), intake.starter.rounds) == (ONCE, [(account_id, 1)])
+
+
+def test_a_message_stays_until_the_process_knows_that_it_is_over(intake: Intake) -> None:
+    account_id = intake.vend()
+    intake.knows(account_id)
+    intake.remove(account_id)
+    intake.starter.failures.append(Unavailable("Temporal does not answer."))
+    left = told("organizations_AccountDepartedOrganization_left", account_id, datetime.now(UTC) + timedelta(seconds=1))
+    assert intake.fails(left).type == "Unavailable"
+    assert intake.names(account_id) == [*ONCE, "Departed", "AlignmentEnded"]
+    assert (intake().recorded, intake.left(), intake.starter.over) == (0, 0, [(account_id, 1)])
 
 
 def test_a_message_that_could_not_be_deleted_has_its_effect_once(intake: Intake) -> None:

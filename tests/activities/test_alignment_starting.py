@@ -121,6 +121,15 @@ async def test_a_process_that_is_over_is_started_again_where_its_occasion_is_ope
     assert await aligning.status(one) is RUNNING
 
 
+async def test_a_thread_tells_processes_that_they_are_over(aligning: Aligning) -> None:
+    one = aligning.appears()
+    await on_thread(lambda: aligning.starter.start([one]))
+    aligning.allocate(one.account_id)
+    assert await on_thread(lambda: aligning.starter.tell_over([one])) == 1
+    assert not (await aligning.over(one)).open
+    assert await on_thread(lambda: aligning.starter.tell_over([])) == 0
+
+
 async def test_telling_a_process_that_is_not_there_is_no_error(aligning: Aligning) -> None:
     await aligning.starter.tell([AlignmentRound(account_id=new_account_id(), occasion=1)])
 

@@ -81,6 +81,7 @@ def test_an_account_that_is_gone_from_the_list_is_asked_for_before_it_counts_as_
     assert departed in passes.facts(2)
     assert passes.names(2) == ["Vended", "AlignmentOpened", "Departed", "AlignmentEnded"]
     assert (passes.lifecycle(2), passes.lifecycle(3)) == (Lifecycle.DEPARTED, Lifecycle.VENDED)
+    assert (passes.starter.rounds, passes.starter.over) == ([], [(account_id(2), 1)])
 
 
 def test_an_account_that_is_there_after_all_has_not_departed(passes: Passes) -> None:
@@ -107,6 +108,13 @@ def test_a_suspended_account_that_is_gone_was_closed(passes: Passes) -> None:
     passes(listing(DescribeAccount=NOT_FOUND))
     assert passes.lifecycle(2) is Lifecycle.CLOSED
     assert passes.names(2) == ["Vended", "AlignmentOpened", "Changed", "Departed", "AlignmentEnded"]
+
+
+def test_the_process_of_an_account_that_was_closed_is_told_so(passes: Passes) -> None:
+    passes.knows(2)
+    result = passes(listing(account(2, State="CLOSED")))
+    assert passes.names(2)[-2:] == ["Changed", "AlignmentEnded"]
+    assert (result.opened, passes.starter.rounds, passes.starter.over) == (0, [], [(account_id(2), 1)])
 
 
 def test_an_account_that_comes_back_is_asked_about_again(passes: Passes) -> None:

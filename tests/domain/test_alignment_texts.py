@@ -1,4 +1,4 @@
-"""What the Temporal UI shows of an account that somebody has to allocate: whole, short enough, harmless, ready to send."""
+"""What the Temporal UI shows of an account that waits for an allocation: whole, short, harmless, ready to send."""
 
 from __future__ import annotations
 
@@ -23,11 +23,7 @@ from domain.process_texts import REFUSAL_CHARS_MAX, SUMMARY_BYTES_MAX
 from domain.schedule_texts import DETAILS_BYTES_MAX
 from tests.domain.alignment_texts_given import ID, ROUND, SINCE, VIEW, details_of, inputs_of
 
-
-def test_details_of_an_account_that_waits_for_a_decision_on_a_proposal() -> None:
-    assert (
-        details_of("one", "two <b>", "three", "four", "five", "six")
-        == """### shop\\-prod
+WAITING = """### shop\\-prod
 
 AWS account 100000000001, occasion 2. **ALIGNED**. It was moved to another organizational unit. It is the turn of the \
 **financial admin**, since 2026-05-04 10:12 UTC.
@@ -119,7 +115,10 @@ Signal `propose`: either of them suggests an allocation, for somebody else to de
 - four
 - three
 - two \\<b\\>"""
-    )
+
+
+def test_details_of_an_account_that_waits_for_a_decision_on_a_proposal() -> None:
+    assert details_of("one", "two <b>", "three", "four", "five", "six") == WAITING
 
 
 FIRST = {

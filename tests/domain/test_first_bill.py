@@ -37,9 +37,18 @@ SPENDING = escalated(1, Overdue.SPENDING)
 def test_the_first_bill_of_an_allocated_account_is_recorded_once() -> None:
     decision = decide(BILL, SYSTEM_ACTOR, given.ALIGNED)
     assert decision.events == [first_billed(DAY)]
-    assert decision.message == "1 accounts were billed for the first time."
+    assert decision.message == "1 account was billed for the first time."
     later = decide(first_bills((ID, date(2026, 6, 13))), SYSTEM_ACTOR, [*given.ALIGNED, *decision.events])
     assert (later.events, later.message) == ([], "0 accounts were billed for the first time.")
+
+
+def test_months_may_be_imported_in_any_order() -> None:
+    earlier = date(2026, 5, 2)
+    facts = [*OPEN, *by_allot(BILL, OPEN)]
+    decision = decide(first_bills((ID, earlier)), SYSTEM_ACTOR, facts)
+    assert decision.events == [first_billed(earlier, billing_period="2026-06")]
+    assert decision.message == "0 accounts were billed for the first time."
+    assert given.account_of([*facts, *decision.events]).first_billed_on == earlier
 
 
 def test_spend_without_an_allocation_escalates_what_is_open_at_once() -> None:

@@ -19,6 +19,8 @@ LAST_AT = datetime(2026, 5, 4, 10, 12, 30, tzinfo=UTC)
 NO_QUEUE = AccountEventsReport(configured=False)
 POLL_S = 0.05
 
+type Look = AccountEventsReport | AllotError
+
 
 def came(handled: int = 1, **fields: Any) -> AccountEventsReport:
     """That many messages were handled."""
@@ -28,7 +30,7 @@ def came(handled: int = 1, **fields: Any) -> AccountEventsReport:
 class Messages:
     """Answers each look with the next of `looks`, and fails where that is an error; then nothing comes any more."""
 
-    def __init__(self, looks: Iterable[AccountEventsReport | AllotError], *, remember: bool = True) -> None:
+    def __init__(self, looks: Iterable[Look], *, remember: bool = True) -> None:
         self._looks, self._remember = iter(looks), remember
         self.looks = 0
         self.told: list[str] = []
@@ -44,7 +46,7 @@ class Messages:
         look = next(self._looks, None)
         if isinstance(look, AllotError):
             raise to_application_error(look)
-        while look is None and not self.enough.is_set():  # noqa: ASYNC110 - it has to say that it is alive
+        while look is None and not self.enough.is_set():
             activity.heartbeat()
             await asyncio.sleep(POLL_S)
         return look or AccountEventsReport()

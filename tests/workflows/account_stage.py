@@ -119,7 +119,13 @@ class AccountStage:
 
     def observe(self, **fields: Any) -> Accepted:
         """As the full read records it, before it starts processes."""
-        known = {"account_id": self.account_id, "name": NAME, "email": EMAIL, "state": "ACTIVE", "ou_path": UNIT}
+        known: dict[str, Any] = {
+            "account_id": self.account_id,
+            "name": NAME,
+            "email": EMAIL,
+            "state": "ACTIVE",
+            "ou_path": UNIT,
+        }
         known |= {"joined_at": self.clock().replace(hour=0, minute=0, second=0, microsecond=0), "tags": {}}
         seen = AccountSeen.model_validate(known | fields)
         return self.record(ObserveAccounts(command_id=uuid4(), accounts=(seen,), **ORGANIZATION_SEEN, **BY_THE_SYSTEM))

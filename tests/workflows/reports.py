@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.contracts import ActivityName, Deliveries
+from activities.contracts import ActivityName, Deliveries, FirstBillsRequest, FirstBillsResult
 from activities.cost_reports import MISSING_PART
 from activities.errors import to_application_error
 from domain.calendar import Month
 from domain.cost import ReportVersion
-from domain.errors import DamagedReport
+from domain.errors import AllotError, DamagedReport
 from domain.process import CostDelivery, CostImportResult, CostSource, ManifestProblem
 
 MAY, JUNE = Month(2026, 5), Month(2026, 6)
@@ -35,6 +37,10 @@ class Reports:
         self.problems: list[ManifestProblem] = []
         self.broken: dict[str, tuple[str, int]] = {}
         self.imports: Counter[str] = Counter()
+        self.billed: list[FirstBillsRequest] = []
+        """Versions whose accounts were looked at."""
+        self.unbilled: AllotError | None = None
+        """Why first bills cannot be recorded."""
         self.open = threading.Event()
         self.open.set()
 
@@ -71,3 +77,14 @@ class Reports:
                 "message": status,
             }
         )
+
+    @activity.defn(name=ActivityName.RECORD_FIRST_BILLS)
+    def record_first_bills(self, request: FirstBillsRequest) -> FirstBillsResult:
+        self.billed.append(request)
+        if self.unbilled:
+            raise to_application_error(self.unbilled)
+        return FirstBillsResult(accounts=1_200, billed=2, position=9)
+
+    @property
+    def activities(self) -> tuple[Callable[..., Any], ...]:
+        return self.find, self.bring_in, self.record_first_bills

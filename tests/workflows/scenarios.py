@@ -47,6 +47,7 @@ from domain.process import (
     person_registration_process_id,
 )
 from file_store import FileStore
+from tests.workflows import account_scenarios as accounts
 from tests.workflows import round_scenarios as rounds
 from tests.workflows.reports import JUNE, Reports
 from tests.workflows.stage import (
@@ -283,10 +284,31 @@ SCENARIOS: dict[str, Scenario] = {
     "continues-as-new": rounds.continues_as_new,
     "round-of-the-past": rounds.round_of_the_past,
     "hostile-signals-in-time": rounds.hostile_signals_in_time,
+    "account-aligned-by-expectation": accounts.aligned_by_expectation,
+    "account-proposal-accepted": accounts.proposal_accepted,
+    "account-allocated-by-signal": accounts.allocated_by_signal,
+    "account-reminded-escalated": accounts.reminded_escalated,
+    "account-continues-as-new": accounts.continues_as_new,
+    "account-continued-as-new": accounts.continued_as_new,
+    "account-events": accounts.account_events,
+    "account-import": accounts.account_import,
+    "direct-decision-wakes": accounts.direct_decision_wakes,
+    "rules-replaced": accounts.rules_replaced,
+    "cost-import-first-bills": cost_import,
+    "organization-sync-pass": organization_sync,
 }
-"""Those up to `cost-import` were recorded before schedules had times, and stand for the runs of that version."""
+"""Those up to `cost-import` were recorded before schedules had times, and stand for the runs of that version; imports
+and decisions up to `hostile-signals-in-time` before accounts had processes."""
 
-ON_AN_IMPATIENT_SERVER = frozenset({"continued-as-new", "continues-as-new"})
+ON_AN_IMPATIENT_SERVER = frozenset(
+    {
+        "continued-as-new",
+        "continues-as-new",
+        "account-continues-as-new",
+        "account-continued-as-new",
+        "account-events",
+    }
+)
 """Which suggests to continue as new after a few events."""
 
 
@@ -298,13 +320,27 @@ def staging(name: str) -> dict[str, Any]:
             return {"clock": SetClock(now - rounds.LONG_AGO), "year": now.year + 1}
         case "year-end":
             return {"clock": SetClock(datetime(now.year - 1, 12, 31, 12, tzinfo=UTC)), "year": now.year - 1}
-    return {}
+        case "rules-replaced" | "direct-decision-wakes":
+            return accounts.staging(name)
+    return accounts.staging(name) if name.startswith("account-") else {}
 
 
 @activity.defn(name=ActivityName.SYNC_ORGANIZATION)
 def sync(_request: SyncRequest) -> SyncResult:
     """AWS is no matter of the process."""
-    return SyncResult(accounts=12, recorded=1, calls=3, position=7)
+    return SyncResult(
+        accounts=12,
+        recorded=1,
+        calls=3,
+        position=7,
+        departed=1,
+        opened=1,
+        started=2,
+        list_calls=1,
+        tag_calls=1,
+        throttled=1,
+        skipped=1,
+    )
 
 
 @activity.defn(name=ActivityName.COLLECT_NOTIFICATIONS)
@@ -323,8 +359,6 @@ async def play(stage: Stage, name: WorkflowName, request: object, process_id: st
 
 async def _watch(stage: Stage, reports: Reports) -> None:
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(
-            at_work(stage.client, [reports.find, reports.bring_in], COST_QUEUE, workflows=())
-        )
+        await stack.enter_async_context(at_work(stage.client, reports.activities, COST_QUEUE, workflows=()))
         source = CostSource(source=reports.source, actor="system")
         await play(stage, WorkflowName.COST_WATCH, source, cost_watch_process_id(reports.source))

@@ -12,7 +12,7 @@ from temporalio.exceptions import ApplicationError
 from domain.account_facts import AlignmentEnded, Allocated, AllocationProposed, Basis
 from domain.allocation import AccountType
 from domain.decision import Accepted, Channel, Refused
-from domain.process import REFRESH_SIGNAL
+from domain.process import REFRESH_SIGNAL, direct_decision_process_id
 from tests.workflows.account_stage import (
     ADMIN,
     COLLEAGUE,
@@ -24,7 +24,7 @@ from tests.workflows.account_stage import (
     rule,
     split,
 )
-from tests.workflows.stage import OWNER, PRODUCT, code_of
+from tests.workflows.stage import OWNER, PRODUCT, code_of, current_details
 
 
 @pytest.fixture
@@ -161,10 +161,13 @@ async def test_nobody_accepts_what_they_proposed_themselves(stage: AccountStage)
 
 async def test_whoever_decides_past_the_process_wakes_it_and_it_ends(stage: AccountStage) -> None:
     await stage.vend()
-    outcome = await stage.decide(stage.allocation(actor=ADMIN))
+    command = stage.allocation()
+    outcome = await stage.decide(command)
+    direct = stage.client.get_workflow_handle(direct_decision_process_id(command.command_id))
 
     assert isinstance(outcome, Accepted)
     assert outcome.events == 1
+    assert "Alignments told" in await current_details(direct)
     assert (await stage.ended()).lifecycle == "ALIGNED"
 
 

@@ -19,7 +19,7 @@ from temporalio.testing import WorkflowEnvironment
 from domain.account_process import ACCOUNT_EVENTS_PROCESS_ID, ACCOUNT_EVENTS_QUEUE, AccountEventsRequest
 from domain.errors import BadInput, Unavailable
 from domain.process import WorkflowName
-from tests.workflows.account_messages import NO_QUEUE, Messages, came
+from tests.workflows.account_messages import NO_QUEUE, Look, Messages, came
 from tests.workflows.replay import replay, replay_all_runs
 from tests.workflows.stage import at_work, current_details
 from workflows.account_events import PASSES_MAX, UNKNOWN_MAX
@@ -82,8 +82,8 @@ async def test_it_counts_and_tells_of_the_last_messages(temporal_client: Client)
     ]
     assert last == (
         "**Works.** Waits for messages.\n\n"
-        "The last messages came at 2026-05-04 10:12:30 UTC: 1,200 handled, of which 0 changed something and 0 are of no "
-        "account; 4 are tried again.\n\n"
+        "The last messages came at 2026-05-04 10:12:30 UTC: 1,200 handled, of which 0 changed something and 0 are of "
+        "no account; 4 are tried again.\n\n"
         "The last one put aside: no \\<b\\>JSON\\</b\\>\n\n"
         f"**1,203** messages handled by this process, 2 put aside. {MORE}"
     )
@@ -108,11 +108,11 @@ async def test_silence_changes_nothing(temporal_client: Client) -> None:
 
 
 async def test_what_does_not_work_is_shown_at_once(temporal_client: Client) -> None:
-    looks = [came(2), BadInput("The queue https://q is not there: check the setting.")]
+    looks: list[Look] = [came(2), BadInput("The queue https://q is not there: check the setting.")]
     async with watching(temporal_client, Messages(looks)) as watch:
         await watch.told(2)
         async with asyncio.timeout(WITHIN_S):
-            while "not work" not in (details := await current_details(watch.handle)):
+            while "not work" not in (details := await current_details(watch.handle)):  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.02)
 
     assert details.startswith("**Does not work**: The queue https\\://q is not there\\: check the setting.")
@@ -121,7 +121,7 @@ async def test_what_does_not_work_is_shown_at_once(temporal_client: Client) -> N
 
 
 async def test_what_does_not_work_is_tried_again(time_skipping_env: WorkflowEnvironment) -> None:
-    looks = [BadInput("No permission."), BadInput("Still none."), came(5), *([NO_QUEUE] * UNKNOWN_MAX)]
+    looks: list[Look] = [BadInput("No permission."), BadInput("Still none."), came(5), *([NO_QUEUE] * UNKNOWN_MAX)]
     async with watching(time_skipping_env.client, Messages(looks)) as watch:
         result = await watch.handle.result()
 

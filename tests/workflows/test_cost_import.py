@@ -12,6 +12,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from activities.cost_reports import MISSING_PART
+from domain.errors import BadInput
 from domain.process import (
     COST_QUEUE,
     CostSource,
@@ -21,14 +22,14 @@ from domain.process import (
     cost_watch_process_id,
 )
 from tests.workflows.reports import ALWAYS, IN_A_DAY, JUNE, Reports
-from tests.workflows.stage import at_work
+from tests.workflows.stage import at_work, current_details
 from workflows.cost_import import DELIVERIES_MAX, CostImport, CostWatch
 
 
 @asynccontextmanager
 async def working(client: Client, reports: Reports) -> AsyncIterator[str]:
     async with (
-        at_work(client, [reports.find, reports.bring_in], COST_QUEUE, workflows=()),
+        at_work(client, reports.activities, COST_QUEUE, workflows=()),
         at_work(client, []) as queue,
     ):
         yield queue
@@ -56,6 +57,36 @@ async def test_each_version_that_was_found_is_imported_once(temporal_client: Cli
 
     assert results(first) == [("may-1", "imported", ""), ("may-2", "imported", ""), ("june-1", "imported", "")]
     assert {result.status for result in second.imports} == {"unchanged"}
+
+
+async def test_accounts_that_are_billed_for_the_first_time_are_looked_for_after_each_import(
+    temporal_client: Client,
+) -> None:
+    reports = Reports()
+    delivery = reports.add("may-1")
+    reports.add("june-1", JUNE)
+    reports.broken["june-1"] = ("BadPart", ALWAYS)
+    async with working(temporal_client, reports) as queue:
+        await watch(temporal_client, reports, queue)
+        await watch(temporal_client, reports, queue)
+        handle = temporal_client.get_workflow_handle(cost_import_process_id(delivery.report))
+        details = await current_details(handle)
+
+    assert [(str(one.billing_period), one.report_version) for one in reports.billed] == [("2026-05", "may-1")] * 2
+    assert "version may\\-1: unchanged: unchanged Billed for the first time: 2 accounts." in details.replace("\\:", ":")
+
+
+async def test_an_import_stands_whatever_becomes_of_first_bills(temporal_client: Client) -> None:
+    reports = Reports()
+    delivery = reports.add("may-1")
+    reports.unbilled = BadInput("The ledger cannot be asked.")
+    async with working(temporal_client, reports) as queue:
+        answer = await watch(temporal_client, reports, queue)
+        details = await current_details(temporal_client.get_workflow_handle(cost_import_process_id(delivery.report)))
+
+    assert results(answer) == [("may-1", "imported", "")]
+    assert "First bills\\: The ledger cannot be asked." in details
+    assert len(reports.billed) == 1
 
 
 async def test_a_damaged_report_is_told_and_stops_no_other(temporal_client: Client) -> None:

@@ -11,6 +11,8 @@ from temporalio.client import WorkflowFailureError
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 
+from domain.account_rules import AccountRule, ReplaceAccountRules
+from domain.allocation import AccountType
 from domain.closing import CloseMonth, ReopenMonth
 from domain.decision import Accepted, Channel, Command, Persona, Refused
 from domain.people_commands import GrantPersona
@@ -24,7 +26,7 @@ from domain.process import (
 )
 from domain.registry import RULES
 from domain.schedule_commands import ScheduleCommand
-from tests.workflows.stage import MONTHS, OWNER, PRODUCT, STRANGER, Stage, make_admin
+from tests.workflows.stage import MONTHS, OWNER, PRODUCT, STRANGER, Stage, current_details, make_admin
 from workflows.direct_decision import DirectDecision, PersonRegistration
 from workflows.inbox import COMMANDS
 
@@ -87,6 +89,18 @@ async def test_a_month_is_closed_and_opened_again(stage: Stage) -> None:
     assert (closed.events, opened.events) == (1, 1)
 
 
+async def test_a_command_about_accounts_stands_though_nobody_could_be_told(stage: Stage) -> None:
+    """This worker has not learned how to tell them."""
+    make_admin(stage, OWNER)
+    rule = AccountRule(name="requested", product_tag="product", account_type=AccountType.SHARED)
+    command = ReplaceAccountRules(command_id=uuid4(), actor=OWNER, rules=(rule,))
+    outcome = await decide(stage, command)
+    details = await current_details(stage.client.get_workflow_handle(direct_decision_process_id(command.command_id)))
+
+    assert isinstance(outcome, Accepted)
+    assert details.startswith("**Accepted**: 1 rule is in force.\n\nNot all processes of alignments were told\\: ")
+
+
 def of_a_schedule() -> list[type[Command]]:
     return [kind for kind in RULES if issubclass(kind, ScheduleCommand) and kind in COMMANDS.values()]
 
@@ -143,6 +157,9 @@ MISFITS: list[tuple[WorkflowName, object]] = [
     (WorkflowName.COST_WATCH, {"source": ""}),
     (WorkflowName.COST_IMPORT, []),
     (WorkflowName.BUDGET_SCHEDULE, {"fiscal_year": 1, "product": "A"}),
+    (WorkflowName.ACCOUNT_ALIGNMENT, {"account_id": "1", "occasion": 0}),
+    (WorkflowName.ACCOUNT_EVENTS, 7),
+    (WorkflowName.ACCOUNT_IMPORT, {"kind": "nonsense"}),
 ]
 
 
@@ -159,7 +176,10 @@ async def test_a_process_started_with_a_message_that_does_not_fit_ends_and_says_
     assert "validation error" in failed.value.cause.message
 
 
-@pytest.mark.parametrize("name", [name for name in WorkflowName if name is not WorkflowName.ORGANIZATION_SYNC])
+NEED_NO_INPUT = frozenset({WorkflowName.ORGANIZATION_SYNC, WorkflowName.ACCOUNT_EVENTS})
+
+
+@pytest.mark.parametrize("name", [name for name in WorkflowName if name not in NEED_NO_INPUT])
 async def test_a_process_started_without_input_ends_and_says_so(stage: Stage, name: WorkflowName) -> None:
     with pytest.raises(WorkflowFailureError) as failed:
         await stage.client.execute_workflow(
