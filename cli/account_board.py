@@ -10,9 +10,10 @@ import typer
 
 from cli import options
 from cli.account_terms import told
-from cli.output import Column, Styled, age, figures, moment, show, table
+from cli.output import Column, Styled, age, figures, moment, persona_words, show, table
 from cli.session import Session
 from domain.account import Lifecycle
+from domain.decision import Persona
 from views.account_models import AccountDetail, AlignmentTimes, Durations, TroubleKind
 
 DAYS = 90
@@ -81,6 +82,7 @@ def _shown(
             Column("Why", fold=True),
             Column("Waits"),
             Column("Due"),
+            Column("Must act", fold=True),
             Column("Proposed", fold=True),
         )
         yield table("Waiting for an allocation", columns, [_row(session, one, now) for one in waiting])
@@ -124,9 +126,17 @@ def _row(session: Session, account: AccountDetail, now: datetime) -> Styled:
         account.open_reason,
         age(now - opened),
         until,
+        _whose_turn(account),
         proposed,
     )
     return Styled(cells, OVERDUE if late else "")
+
+
+def _whose_turn(account: AccountDetail) -> str:
+    """After escalation whoever may make a first allocation, too."""
+    stands_in = account.escalated_at is not None and account.allocated_since is None
+    personas = [Persona.FINANCIAL_ADMIN, *([Persona.CLOUD_ENGINEER] if stands_in else [])]
+    return " or ".join(map(persona_words, personas))
 
 
 def events(as_json: options.Json = False) -> None:

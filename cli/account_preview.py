@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from cli.account_terms import known_account, seen, told
@@ -80,7 +81,7 @@ def _state(views: Views, session: Session, stream: Stream) -> object:
     if stream.category == _CLOSING:
         return frozenset(closed.month for closed in views.closed_months(int(year)))
     there = NodePath.parse(product) in views.known_products(int(year), product)
-    return BudgetLine(annual=Money(0, session.currency)) if there else BudgetLine()
+    return BudgetLine(annual=Money(Decimal(0), session.currency)) if there else BudgetLine()
 
 
 def _account(views: Views, session: Session, detail: AccountDetail) -> Account:

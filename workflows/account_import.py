@@ -14,7 +14,6 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from activities.contracts import (
         HEARTBEAT_TIMEOUT,
-        LOAD_TIMEOUT,
         RETRIES,
         WAKE_TIMEOUT,
         ActivityName,
@@ -22,10 +21,9 @@ with workflow.unsafe.imports_passed_through():
         WakeRequest,
     )
     from domain.account_process import AccountFile, AccountFileKind, AccountImportResult
-    from domain.errors import ERRORS, BadInput, Refusal
     from domain.process import WorkflowName
     from domain.process_texts import plain_text
-    from workflows.recording import UNREADABLE, failure_of, given
+    from workflows.recording import UNREADABLE, failure_of, given, handle_file
 
 IMPORTED_WITHIN = timedelta(hours=1)
 """All attempts together; whoever imports the file can do so again."""
@@ -49,25 +47,8 @@ class AccountImport:
         return result
 
     async def _import(self, file: AccountFile) -> AccountImportResult:
-        try:
-            result: AccountImportResult = await workflow.execute_activity(
-                ActivityName.IMPORT_ACCOUNTS,
-                file,
-                result_type=AccountImportResult,
-                start_to_close_timeout=LOAD_TIMEOUT,
-                schedule_to_close_timeout=IMPORTED_WITHIN,
-                heartbeat_timeout=HEARTBEAT_TIMEOUT,
-                retry_policy=RETRIES,
-                summary="Check the file" if file.dry_run else "Check and record the file",
-            )
-        except ActivityError as error:
-            failure = failure_of(error)
-            kind = ERRORS.get(failure.type or "")
-            if kind is None or not issubclass(kind, BadInput | Refusal):
-                raise failure from error
-            code = str(failure.details[0]) if failure.details else kind.__name__
-            return AccountImportResult(status="refused", message=failure.message, error=kind.__name__, code=code)
-        return result
+        summary = "Check the file" if file.dry_run else "Check and record the file"
+        return await handle_file(ActivityName.IMPORT_ACCOUNTS, file, AccountImportResult, summary, IMPORTED_WITHIN)
 
     async def _told(self, result: AccountImportResult) -> AccountImportResult:
         """The file is recorded whatever becomes of this: an alignment that is not told looks at its next message."""

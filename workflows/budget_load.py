@@ -13,18 +13,16 @@ from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.contracts import (
-        HEARTBEAT_TIMEOUT,
         LOAD_TIMEOUT,
         RETRIES,
         ActivityName,
         InformRequest,
         InformResult,
     )
-    from domain.errors import ERRORS, BadInput, Refusal
     from domain.process import BudgetFile, BudgetLoadResult, WorkflowName
     from domain.process_texts import plain_text
     from workflows import search_attributes
-    from workflows.recording import UNREADABLE, failure_of, given
+    from workflows.recording import UNREADABLE, failure_of, given, handle_file
 
 LOADED_WITHIN = timedelta(hours=1)
 """All attempts together; whoever loads the file can load it again."""
@@ -54,25 +52,8 @@ class BudgetLoad:
         return result
 
     async def _load(self, file: BudgetFile) -> BudgetLoadResult:
-        try:
-            result: BudgetLoadResult = await workflow.execute_activity(
-                ActivityName.LOAD_BUDGET,
-                file,
-                result_type=BudgetLoadResult,
-                start_to_close_timeout=LOAD_TIMEOUT,
-                schedule_to_close_timeout=LOADED_WITHIN,
-                heartbeat_timeout=HEARTBEAT_TIMEOUT,
-                retry_policy=RETRIES,
-                summary="Check and compare the file" if file.dry_run else "Check and record the file",
-            )
-        except ActivityError as error:
-            failure = failure_of(error)
-            kind = ERRORS.get(failure.type or "")
-            if kind is None or not issubclass(kind, BadInput | Refusal):
-                raise failure from error
-            code = str(failure.details[0]) if failure.details else kind.__name__
-            return BudgetLoadResult(status="refused", message=failure.message, error=kind.__name__, code=code)
-        return result
+        summary = "Check and compare the file" if file.dry_run else "Check and record the file"
+        return await handle_file(ActivityName.LOAD_BUDGET, file, BudgetLoadResult, summary, LOADED_WITHIN)
 
     async def _informed(self, file: BudgetFile, result: BudgetLoadResult) -> BudgetLoadResult:
         """The load is recorded whatever becomes of this: a round that is not told looks at its next message."""

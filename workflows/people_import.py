@@ -5,14 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.contracts import HEARTBEAT_TIMEOUT, LOAD_TIMEOUT, RETRIES, ActivityName
-    from domain.errors import ERRORS, BadInput, Refusal
+    from activities.contracts import ActivityName
     from domain.process import PeopleFile, PeopleImportResult, WorkflowName
     from domain.process_texts import plain_text
-    from workflows.recording import UNREADABLE, failure_of, given
+    from workflows.recording import UNREADABLE, given, handle_file
 
 IMPORTED_WITHIN = timedelta(hours=1)
 """All attempts together; whoever imports the file can do so again."""
@@ -33,25 +31,8 @@ class PeopleImport:
         return result
 
     async def _import(self, file: PeopleFile) -> PeopleImportResult:
-        try:
-            result: PeopleImportResult = await workflow.execute_activity(
-                ActivityName.IMPORT_PEOPLE,
-                file,
-                result_type=PeopleImportResult,
-                start_to_close_timeout=LOAD_TIMEOUT,
-                schedule_to_close_timeout=IMPORTED_WITHIN,
-                heartbeat_timeout=HEARTBEAT_TIMEOUT,
-                retry_policy=RETRIES,
-                summary="Check and record the file",
-            )
-        except ActivityError as error:
-            failure = failure_of(error)
-            kind = ERRORS.get(failure.type or "")
-            if kind is None or not issubclass(kind, BadInput | Refusal):
-                raise failure from error
-            code = str(failure.details[0]) if failure.details else kind.__name__
-            return PeopleImportResult(status="refused", message=failure.message, error=kind.__name__, code=code)
-        return result
+        summary = "Check and record the file"
+        return await handle_file(ActivityName.IMPORT_PEOPLE, file, PeopleImportResult, summary, IMPORTED_WITHIN)
 
 
 def _details(file: PeopleFile, result: PeopleImportResult) -> str:

@@ -14,6 +14,8 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
     from activities.contracts import (
+        HEARTBEAT_TIMEOUT,
+        LOAD_TIMEOUT,
         RECORD_TIMEOUT,
         RETRIES,
         ActivityName,
@@ -24,7 +26,8 @@ with workflow.unsafe.imports_passed_through():
         WaitingStep,
     )
     from domain.decision import Accepted, Outcome, Refused
-    from domain.errors import BadInput, Unavailable
+    from domain.errors import ERRORS, BadInput, Refusal, Unavailable
+    from domain.model import Model
     from domain.process import ScheduleView
     from domain.registry import AnyCommand
 
@@ -102,6 +105,35 @@ async def _on_schedule(activity: ActivityName, request: RecordRequest | WaitingS
         raise failure_of(error) from error
     kind = Accepted if isinstance(told, Accepted) else Refused
     return kind.model_validate({name: getattr(told, name) for name in kind.model_fields}), told.view
+
+
+async def handle_file[R: Model](
+    activity: ActivityName, file: Model, result_type: type[R], summary: str, within: timedelta
+) -> R:
+    """Has an activity take a file that somebody handed in, whole. A rule's no is a result, in whatever way it comes.
+
+    Raises ApplicationError for what is no fault of the file.
+    """
+    try:
+        result: R = await workflow.execute_activity(
+            activity,
+            file,
+            result_type=result_type,
+            start_to_close_timeout=LOAD_TIMEOUT,
+            schedule_to_close_timeout=within,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
+            retry_policy=RETRIES,
+            summary=summary,
+        )
+    except ActivityError as error:
+        failure = failure_of(error)
+        kind = ERRORS.get(failure.type or "")
+        if kind is None or not issubclass(kind, BadInput | Refusal):
+            raise failure from error
+        code = str(failure.details[0]) if failure.details else kind.__name__
+        refused = {"status": "refused", "message": failure.message, "error": kind.__name__, "code": code}
+        return result_type.model_validate(refused)
+    return result
 
 
 async def record_refusal(request: RefusalRequest) -> None:

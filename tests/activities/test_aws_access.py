@@ -24,7 +24,7 @@ from activities.aws_access import AwsAccess
 from activities.aws_organizations import OrganizationReader, aws_errors
 from activities.ledger_commands import reported
 from domain.errors import AllotError, BadInput, Unavailable
-from tests.activities.test_organizations_odd_answers import Script
+from tests.activities.aws_script import Script
 
 ROLE = "arn:aws:iam::123456789012:role/AllotOrganizationsReader"
 SECRET = "external+id/of=4,chars@home"

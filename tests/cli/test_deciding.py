@@ -8,11 +8,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -28,34 +27,12 @@ from domain.process_texts import REFUSAL_CHARS_MAX
 from domain.schedule import schedule_stream
 from tests.cli.company import CHECKOUT, GRACE_DAYS, Company, address
 from tests.cli.conftest import Allot
-from tests.support.workers import own_namespace, start_worker, stop_worker, worker_environment
-from tests.workflows.replay import replay_all_ended
 from views.queries import Views
 
 THIS_YEAR = datetime.now(UTC).year
 LAST_YEAR = THIS_YEAR - 1
 PRODUCT = str(CHECKOUT)
 EVENLY = ("--even", "--as", address("Ann"))
-
-
-@pytest.fixture
-def grace_days() -> int:
-    """Days in which a year that has ended can still be decided on; a test may ask for some."""
-    return 0
-
-
-@pytest.fixture
-async def namespace(temporal: str, database_url: str, tmp_path: Path, grace_days: int) -> AsyncIterator[str]:
-    """With a worker in it."""
-    client = await own_namespace(temporal, f"refusals-{uuid4().hex[:8]}")
-    directory = tmp_path / "worker"
-    surroundings = worker_environment(client, database_url, directory)
-    worker = start_worker(surroundings, directory, ALLOT_YEAR_GRACE_DAYS=str(grace_days))
-    try:
-        yield client.namespace
-        assert await replay_all_ended(client) > 0
-    finally:
-        stop_worker(worker)
 
 
 @pytest.fixture

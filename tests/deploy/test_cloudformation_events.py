@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import boto3
 import pytest
@@ -16,6 +16,9 @@ from domain.account_event import API_CALLS, SERVICE_EVENTS
 from embedded.aws_server import PAYER_ACCOUNT_ID
 from embedded.process import ROOT
 from tests.support.cloudformation import TEMPLATES, Content, Deployment, path_of, statements, template
+
+if TYPE_CHECKING:
+    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
 
 SETUP = (ROOT / "docs" / "aws-setup.md").read_text(encoding="utf-8")
 QUEUE_NAME = "allot-account-events"
@@ -193,7 +196,7 @@ def send(*events: Kind) -> None:
     client = boto3.client("events")
     for source, detail_type, name in events:
         detail = json.dumps({"eventName": name})
-        entry = {"Source": source, "DetailType": detail_type, "Detail": detail, "EventBusName": QUEUE_NAME}
+        entry: PutEventsRequestEntryTypeDef = {"Source": source, "DetailType": detail_type, "Detail": detail, "EventBusName": QUEUE_NAME}
         client.put_events(Entries=[entry])
 
 

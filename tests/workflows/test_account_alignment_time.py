@@ -195,6 +195,7 @@ async def test_nobody_stops_a_process_by_using_the_id_of_its_next_look(
         assert not (await stage.ended()).open
 
 
+@pytest.mark.slow
 async def test_an_account_that_nobody_ever_allocates_is_reminded_of_long_enough(
     time_skipping_env: WorkflowEnvironment, database_url: str
 ) -> None:
