@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from itertools import batched
-from uuid import UUID, uuid5
+from uuid import uuid4, uuid5
 
 from temporalio import activity
 
@@ -53,7 +53,7 @@ class Alignments:
         """Looks, and allocates or proposes where it finds something; then how the account stands."""
         with reported():
             command = AlignAccount(
-                command_id=_own_id("align"),
+                command_id=uuid4(),  # the look may be repeated, and an id that could be guessed could be used up
                 actor=SYSTEM,
                 channel=Channel.WORKFLOW,
                 account_id=request.account_id,
@@ -112,11 +112,6 @@ class Alignments:
             return ()
         codes = [code for code in requested_codes(rules.rules, account.seen) if code and as_product(code) is None]
         return tuple(dict.fromkeys(product for code in codes for product in self._coded(code)[:CODED_MAX]))
-
-
-def _own_id(name: str) -> UUID:
-    info = activity.info()
-    return uuid5(NAMESPACE, f"{name}/{info.workflow_run_id}/{info.activity_id}")
 
 
 def command_of(step: AlignmentStepRequest) -> AlignmentStep:

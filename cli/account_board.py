@@ -72,7 +72,8 @@ def _shown(
     now: datetime,
     days: int,
 ) -> Iterator[Any]:
-    yield "Accounts: " + ", ".join(f"{count:,} {state}" for state, count in counts.items() if count) + "."
+    there = ", ".join(f"{count:,} {state}" for state, count in counts.items() if count)
+    yield f"Accounts: {there}." if there else "There are no accounts yet: `allot organization sync` reads them."
     if waiting:
         columns = (
             Column("Account"),
@@ -88,7 +89,8 @@ def _shown(
         yield table("Waiting for an allocation", columns, [_row(session, one, now) for one in waiting])
     else:
         yield "No account waits for an allocation."
-    left = f"; {times.left_out:,} older ones do not count" if times.left_out else ""
+    older = "older one does" if times.left_out == 1 else "older ones do"
+    left = f"; {times.left_out:,} {older} not count" if times.left_out else ""
     rows = [(words, *_told(duration)) for words, duration in _in_words(times)]
     title = f"How long it took, of accounts first seen in the last {days} days{left}"
     yield table(title, (Column("From vending to"), *figures("Accounts", "Median", "90 %")), rows)

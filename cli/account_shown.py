@@ -90,7 +90,8 @@ def _after(at: datetime | None, since: datetime | None) -> str:
 
 def _waiting(account: AccountDetail) -> Iterator[str]:
     if account.open_reason:
-        more = f", reminded {account.reminders} times" if account.reminders else ""
+        times = "once" if account.reminders == 1 else f"{account.reminders:,} times"
+        more = f", reminded {times}" if account.reminders else ""
         more += f", escalated at {moment(account.escalated_at)}" if account.escalated_at else ""
         yield ""
         yield f"Waits for an allocation since {moment(account.opened_at)}: {account.open_reason}{more}"

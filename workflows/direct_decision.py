@@ -77,7 +77,7 @@ class DirectDecision:
         except ActivityError as error:
             _show(outcome, f"Not all processes of alignments were told: {failure_of(error).message}")
             return
-        _show(outcome, f"Alignments told: {told.informed:,}.")
+        _show(outcome, f"Open alignments told: {told.informed:,}." if news.all_open else "Its alignment was told.")
 
     async def _inform(self, command: Command, outcome: Accepted | Refused) -> None:
         """The command is recorded whatever becomes of this: a round that is not told looks at its next reminder."""

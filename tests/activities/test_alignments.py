@@ -101,12 +101,13 @@ async def test_what_the_views_say_of_a_code_is_checked_in_the_ledger(aligning: A
         assert not aligning.align(aligning.appears(tags={"product": value})).allocated
 
 
-async def test_a_look_that_is_tried_again_is_the_same_look(aligning: Aligning) -> None:
+async def test_a_look_that_is_tried_again_changes_nothing(aligning: Aligning) -> None:
     aligning.rules(rule(apply=True))
     one = aligning.appears()
     first = aligning.align(one, "7")
     head = aligning.ledger.settled_head()
-    assert aligning.align(one, "7") == first
+    again = aligning.align(one, "7")
+    assert again == first.model_copy(update={"looked": "The occasion is over."})
     assert aligning.ledger.settled_head() == head
 
 

@@ -80,7 +80,7 @@ class AccountCompany(Company):
             "tags": {"team": "shop"},
             **seen,
         }
-        self._by_allot(
+        self.by_allot(
             ObserveAccounts,
             organization_id="o-1",
             management_account_id=PAYER,
@@ -103,7 +103,7 @@ class AccountCompany(Company):
         self.do(ImportPeriod, "Cleo", **about)
         days = [(row.account_id, row.usage_date) for row in rows]
         first = [FirstLine(account_id=one, first_usage_on=min(d for a, d in days if a == one)) for one, _ in days]
-        self._by_allot(RecordFirstBills, billing_period=month, report_version="v1", accounts=first)
+        self.by_allot(RecordFirstBills, billing_period=month, report_version="v1", accounts=first)
 
     # People and Allot
 
@@ -128,9 +128,9 @@ class AccountCompany(Company):
 
     def step(self, kind: type[Command], account_id: str = SHOP, occasion: int = 1, **said: Any) -> Accepted:
         """What Allot does in an occasion: looks at rules, reminds, escalates."""
-        return self._by_allot(kind, account_id=account_id, occasion=occasion, **said)
+        return self.by_allot(kind, account_id=account_id, occasion=occasion, **said)
 
-    def _by_allot(self, kind: type[Command], **said: Any) -> Accepted:
+    def by_allot(self, kind: type[Command], **said: Any) -> Accepted:
         return self.record(kind.model_validate({"command_id": uuid4(), **BY_ALLOT, **said}))
 
     def refused(self, kind: type[Command], name: str, **said: Any) -> Refused:

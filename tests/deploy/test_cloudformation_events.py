@@ -196,7 +196,12 @@ def send(*events: Kind) -> None:
     client = boto3.client("events")
     for source, detail_type, name in events:
         detail = json.dumps({"eventName": name})
-        entry: PutEventsRequestEntryTypeDef = {"Source": source, "DetailType": detail_type, "Detail": detail, "EventBusName": QUEUE_NAME}
+        entry: PutEventsRequestEntryTypeDef = {
+            "Source": source,
+            "DetailType": detail_type,
+            "Detail": detail,
+            "EventBusName": QUEUE_NAME,
+        }
         client.put_events(Entries=[entry])
 
 

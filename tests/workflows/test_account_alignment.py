@@ -167,7 +167,7 @@ async def test_whoever_decides_past_the_process_wakes_it_and_it_ends(stage: Acco
 
     assert isinstance(outcome, Accepted)
     assert outcome.events == 1
-    assert "Alignments told" in await current_details(direct)
+    assert "Its alignment was told" in await current_details(direct)
     assert (await stage.ended()).lifecycle == "ALIGNED"
 
 
