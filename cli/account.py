@@ -9,7 +9,7 @@ from rich.text import Text
 
 from cli import account_allocating, account_board, account_files, account_rules, options
 from cli.account_shown import shown_account
-from cli.account_terms import AccountArgument, known_account, told
+from cli.account_terms import AccountArgument, account_id, known_account, told
 from cli.output import Column, safe, show, table
 from cli.session import Session
 from domain.account import Lifecycle
@@ -63,7 +63,7 @@ def _row(account: AccountDetail) -> tuple[object, ...]:
 @app.command("show")
 def show_account(account: AccountArgument, as_json: options.Json = False) -> None:
     """Show an account: where it stands, how long it took, its allocations, what is proposed, what happened to it."""
-    session = Session.open(as_json)
+    session, account = Session.open(as_json), account_id(account)
     with session.views() as views:
         detail = known_account(views, session, account)
         allocations = views.allocations(account, session.today())

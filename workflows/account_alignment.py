@@ -11,10 +11,9 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RawValue, SearchAttributeUpdate
+from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
@@ -23,7 +22,6 @@ with workflow.unsafe.imports_passed_through():
         RETRIES,
         ActivityName,
         AlignmentStepRequest,
-        RefusalRequest,
     )
     from domain.account_allocating import AccountCommand, AllocateAccount, ProposeAllocation
     from domain.account_process import AccountUpdateName, AlignmentRound, AlignmentView
@@ -32,10 +30,8 @@ with workflow.unsafe.imports_passed_through():
     from domain.decision import Accepted, Channel, Refused
     from domain.errors import BadInput
     from domain.process import REFRESH_SIGNAL, WorkflowName
-    from domain.process_texts import REFUSAL_CHARS_MAX, REFUSALS_SHOWN_MAX
     from workflows import recording, search_attributes
     from workflows.alignment_run import (
-        NAMES,
         NOTHING,
         AlignmentRun,
         Due,
@@ -45,8 +41,9 @@ with workflow.unsafe.imports_passed_through():
         next_due,
         progress,
     )
+    from workflows.answering import Published, Refusals, answer
     from workflows.schedule_run import pause_after
-    from workflows.signals import Message, read_signal, refusal
+    from workflows.signals import read_signal
 
 UPDATE_CHANNELS = frozenset({Channel.CLI, Channel.UPDATE})
 """Doors that an update may come through: a signal or Allot itself never sends one."""
@@ -65,14 +62,13 @@ class AccountAlignment:
         start = started_with or NOTHING
         self._round = AlignmentRound(account_id=start.account_id, occasion=start.occasion)
         self._view = AlignmentView(account_id=start.account_id, occasion=start.occasion)
-        self._refusals = start.refusals
-        self._last_refusals = deque(start.last_refusals, REFUSALS_SHOWN_MAX)
+        self._refusals = Refusals(start.refusals, start.last_refusals)
         self._inbox = deque(start.inbox)
         self._look = True
         self._looks_failed = 0
         self._idle = 0
         self._not_before: datetime | None = None
-        self._published: dict[str, Any] = {}
+        self._published = Published()
         self._turn = asyncio.Lock()  # one command at a time, in the order in which they came
 
     @workflow.run
@@ -120,8 +116,7 @@ class AccountAlignment:
 
     @workflow.query(description="Where the account stands, what is proposed, whose turn it is, and until when.")
     def view(self) -> AlignmentView:
-        last = self._last_refusals[-1] if self._last_refusals else ""
-        return self._view.model_copy(update={"refusals": self._refusals, "last_refusal": last})
+        return self._view.model_copy(update=self._refusals.shown())
 
     # One handler for all names, as in BudgetSchedule and for the same reasons.
     @workflow.signal(
@@ -177,7 +172,7 @@ class AccountAlignment:
 
         A new run looks before all of that: it could show nothing else."""
         if self._inbox and (self._view.lifecycle or self._looks_failed):
-            await self._answer(self._inbox.popleft())
+            await answer(self._inbox.popleft(), self._record, door_of(self._round), self._refusals)
         elif self._look:
             await self._look_around()
         elif (due := self._due()) is not None and due.at <= workflow.now():
@@ -232,32 +227,6 @@ class AccountAlignment:
             self._not_before = workflow.now() + pause_after(self._idle)
             self._idle += 1
 
-    async def _answer(self, message: Message) -> None:
-        """Takes one signal. Nobody waits for the answer, so a refusal is kept and shown."""
-        if message.refusal:
-            await self._refuse(message.refusal)
-        elif isinstance(command := message.command, AccountCommand):
-            try:
-                outcome = await self._record(command)
-            except ApplicationError as error:  # the command could not even be refused: its id is used, for instance
-                problem = error.message or "unknown"
-                name = NAMES[type(command)]
-                await self._refuse(refusal(name, problem, door_of(self._round), workflow.uuid4(), actor=command.actor))
-            else:
-                if isinstance(outcome, Refused):
-                    self._note(outcome.message)
-
-    async def _refuse(self, request: RefusalRequest) -> None:
-        try:
-            await recording.record_refusal(request)
-        except ApplicationError as error:
-            workflow.logger.error("A refused signal could not be recorded: %s", error.message)
-        self._note(request.message)
-
-    def _note(self, problem: str) -> None:
-        self._refusals += 1
-        self._last_refusals.append(problem[:REFUSAL_CHARS_MAX])
-
     def _see(self, view: AlignmentView) -> None:
         if progress(view) != progress(self._view):
             self._idle, self._not_before = 0, None
@@ -284,18 +253,10 @@ class AccountAlignment:
     def _carried_over(self) -> AlignmentRun:
         return AlignmentRun(
             **dict(self._round),
-            refusals=self._refusals,
-            last_refusals=tuple(self._last_refusals),
+            **self._refusals.carried(),
             inbox=tuple(self._inbox),
         )
 
     def _publish(self) -> None:
-        wanted = search_attributes.of_alignment(self._view, self._round)
-        changes: list[SearchAttributeUpdate[Any]] = []
-        for key, value in wanted.items():
-            if self._published.get(key.name) != value:
-                changes.append(key.value_unset() if value is None else key.value_set(value))
-                self._published[key.name] = value
-        if changes:
-            workflow.upsert_search_attributes(changes)
-        workflow.set_current_details(alignment_details(self.view(), tuple(self._last_refusals), self._round))
+        self._published.publish(search_attributes.of_alignment(self._view, self._round))
+        workflow.set_current_details(alignment_details(self.view(), self._refusals.last, self._round))

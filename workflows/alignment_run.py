@@ -21,7 +21,6 @@ COMMANDS: dict[str, type[AccountCommand]] = {
     AccountUpdateName.ACCEPT: AcceptProposal,
     AccountUpdateName.DECLINE: DeclineProposal,
 }
-NAMES = {kind: name for name, kind in COMMANDS.items()}
 
 
 class AlignmentRun(AlignmentRound):

@@ -13,18 +13,16 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RawValue, SearchAttributeUpdate
+from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.contracts import RefusalRequest, ScheduleRequest
+    from activities.contracts import ScheduleRequest
     from domain.decision import Accepted, Channel, Refused
     from domain.errors import BadInput
     from domain.process import REFRESH_SIGNAL, ScheduleRound, ScheduleView, UpdateName, WorkflowName
-    from domain.process_texts import REFUSAL_CHARS_MAX, REFUSALS_SHOWN_MAX
     from domain.schedule_commands import (
         RequestReschedule,
         ReviseSchedule,
@@ -35,7 +33,8 @@ with workflow.unsafe.imports_passed_through():
     from domain.schedule_decisions import ApproveSchedule, DenyReschedule, GrantReschedule, RejectSchedule
     from domain.schedule_texts import schedule_details, waiting_summary
     from workflows import recording, search_attributes
-    from workflows.inbox import NAMES, address_problem, read_signal, refusal
+    from workflows.answering import Published, Refusals, answer
+    from workflows.inbox import address_problem, door_of, read_signal
     from workflows.schedule_run import (
         NOTHING,
         Due,
@@ -47,7 +46,6 @@ with workflow.unsafe.imports_passed_through():
         unknown,
         view_after,
     )
-    from workflows.signals import Message
 
 UPDATE_CHANNELS = frozenset({Channel.CLI, Channel.UPDATE})
 """Doors that an update may come through: a signal or Allot itself never sends one."""
@@ -76,13 +74,12 @@ class BudgetSchedule:
         self._round = ScheduleRound(fiscal_year=start.fiscal_year, product=start.product, round=start.round)
         self._view = unknown(self._round)
         self._since = start.since
-        self._refusals = start.refusals
-        self._last_refusals = deque(start.last_refusals, REFUSALS_SHOWN_MAX)
+        self._refusals = Refusals(start.refusals, start.last_refusals)
         self._inbox = deque(start.inbox)
         self._refresh = False
         self._idle = 0
         self._not_before: datetime | None = None
-        self._published: dict[str, Any] = {}
+        self._published = Published()
         self._turn = asyncio.Lock()  # one command at a time, in the order in which they came
 
     @workflow.run
@@ -167,8 +164,7 @@ class BudgetSchedule:
 
     @workflow.query(description="State, version, amounts, whose turn it is, and until when.")
     def view(self) -> ScheduleView:
-        last = self._last_refusals[-1] if self._last_refusals else ""
-        return self._view.model_copy(update={"refusals": self._refusals, "last_refusal": last})
+        return self._view.model_copy(update=self._refusals.shown())
 
     # A named handler with an argument loses what it cannot decode, and leaves the process stuck when two inputs are
     # sent; tests/workflows/test_named_signals.py shows it. The price is that the UI lists no names to choose from.
@@ -240,7 +236,8 @@ class BudgetSchedule:
     async def _attend(self) -> None:
         """Messages first, in the order in which they came; what time does can wait for them."""
         if self._inbox:
-            await self._answer(self._inbox.popleft())
+            await answer(self._inbox.popleft(), self._record, door_of(self._round), self._refusals)
+            self._show()
         elif self._refresh:
             self._refresh = False
             self._learn(await self._read())
@@ -265,33 +262,6 @@ class BudgetSchedule:
         if not recorded:
             self._not_before = workflow.now() + pause_after(self._idle)
             self._idle += 1
-
-    async def _answer(self, message: Message) -> None:
-        """Takes one signal. Nobody waits for the answer, so a refusal is kept and shown."""
-        if message.refusal:
-            await self._refuse(message.refusal)
-        elif isinstance(command := message.command, ScheduleCommand):
-            try:
-                outcome = await self._record(command)
-            except ApplicationError as error:  # the command could not even be refused: its id is used, for instance
-                problem = error.message or "unknown"
-                request = refusal(NAMES[type(command)], problem, self._round, workflow.uuid4(), actor=command.actor)
-                await self._refuse(request)
-            else:
-                if isinstance(outcome, Refused):
-                    self._note(outcome.message)
-
-    async def _refuse(self, request: RefusalRequest) -> None:
-        try:
-            await recording.record_refusal(request)
-        except ApplicationError as error:
-            workflow.logger.error("A refused signal could not be recorded: %s", error.message)
-        self._note(request.message)
-
-    def _note(self, problem: str) -> None:
-        self._refusals += 1
-        self._last_refusals.append(problem[:REFUSAL_CHARS_MAX])
-        self._show()
 
     async def _look_around(self) -> None:
         """The first look into the ledger, while what the process was started for may already be recorded."""
@@ -337,24 +307,16 @@ class BudgetSchedule:
     def _carried_over(self) -> ScheduleRun:
         return ScheduleRun(
             **dict(self._round),
-            refusals=self._refusals,
-            last_refusals=tuple(self._last_refusals),
+            **self._refusals.carried(),
             since=self._since,
             inbox=tuple(self._inbox),
         )
 
     def _publish(self) -> None:
-        wanted = search_attributes.of_schedule(self._view, self._round)
-        changes: list[SearchAttributeUpdate[Any]] = []
-        for key, value in wanted.items():
-            if self._published.get(key.name) != value:
-                changes.append(key.value_unset() if value is None else key.value_set(value))
-                self._published[key.name] = value
-        if changes:
-            workflow.upsert_search_attributes(changes)
+        self._published.publish(search_attributes.of_schedule(self._view, self._round))
         self._show()
 
     def _show(self) -> None:
         since = self._view.since or self._since
-        details = schedule_details(self.view(), since, tuple(self._last_refusals), self._round.round)
+        details = schedule_details(self.view(), since, self._refusals.last, self._round.round)
         workflow.set_current_details(details)

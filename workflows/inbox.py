@@ -9,7 +9,6 @@ from temporalio import workflow
 from temporalio.common import RawValue
 
 with workflow.unsafe.imports_passed_through():
-    from activities.contracts import RefusalRequest
     from domain.process import ScheduleRound, UpdateName
     from domain.schedule import schedule_stream
     from domain.schedule_commands import (
@@ -33,18 +32,11 @@ COMMANDS: dict[str, type[ScheduleCommand]] = {
     UpdateName.GRANT: GrantReschedule,
     UpdateName.DENY: DenyReschedule,
 }
-NAMES = {kind: name for name, kind in COMMANDS.items()}
 
 
 def read_signal(name: str, args: Sequence[RawValue], addressee: ScheduleRound, new_id: UUID) -> Message:
     """Never raises: that would leave the process stuck. `new_id` serves where the sender gave none."""
     return signals.read_signal(name, args, door_of(addressee), new_id)
-
-
-def refusal(
-    name: str, problem: str, addressee: ScheduleRound, new_id: UUID, excerpt: str = "", actor: str = ""
-) -> RefusalRequest:
-    return signals.refusal(name, problem, door_of(addressee), new_id, excerpt, actor)
 
 
 def door_of(addressee: ScheduleRound) -> Door:

@@ -123,8 +123,8 @@ class AccountCompany(Company):
     def rule(self, *rules: AccountRule, note: str = "") -> None:
         self.do(ReplaceAccountRules, "Fin", rules=rules, note=note)
 
-    def do(self, kind: type[Command], name: str, **said: Any) -> Accepted:
-        return self.record(kind.model_validate({"command_id": uuid4(), "actor": address(name), **said}))
+    def do(self, kind: type[Command], who: str, /, **said: Any) -> Accepted:
+        return self.record(kind.model_validate({"command_id": uuid4(), "actor": address(who), **said}))
 
     def step(self, kind: type[Command], account_id: str = SHOP, occasion: int = 1, **said: Any) -> Accepted:
         """What Allot does in an occasion: looks at rules, reminds, escalates."""
@@ -133,7 +133,7 @@ class AccountCompany(Company):
     def by_allot(self, kind: type[Command], **said: Any) -> Accepted:
         return self.record(kind.model_validate({"command_id": uuid4(), **BY_ALLOT, **said}))
 
-    def refused(self, kind: type[Command], name: str, **said: Any) -> Refused:
-        outcome = self.ledger.record(kind.model_validate({"command_id": uuid4(), "actor": address(name), **said}))
+    def refused(self, kind: type[Command], who: str, /, **said: Any) -> Refused:
+        outcome = self.ledger.record(kind.model_validate({"command_id": uuid4(), "actor": address(who), **said}))
         assert isinstance(outcome, Refused), outcome
         return outcome

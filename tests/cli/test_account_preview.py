@@ -1,5 +1,7 @@
-"""`allot account allocate --preview`: what it would move is what the allocation then moves, to the last digit; and it is
-refused as the allocation would be."""
+"""`allot account allocate --preview`: what it would move is what the allocation then moves, to the last digit.
+
+And what the allocation would be refused for, it is refused for, too.
+"""
 
 from __future__ import annotations
 

@@ -5,19 +5,14 @@ Each refusal says what is wrong and what to do next.
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-from collections.abc import Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
-from temporalio.exceptions import ApplicationError
 
 from domain.business_days import BusinessCalendar
 from domain.decision import Channel, Organization
@@ -27,6 +22,7 @@ from domain.process_texts import REFUSAL_CHARS_MAX
 from domain.schedule import schedule_stream
 from tests.cli.company import CHECKOUT, GRACE_DAYS, Company, address
 from tests.cli.conftest import Allot
+from tests.cli.doors import in_temporal, refused_signal, refused_update
 from views.queries import Views
 
 THIS_YEAR = datetime.now(UTC).year
@@ -155,7 +151,6 @@ def test_a_schedule_goes_all_its_ways_and_closed_months_stay(allot: Allot) -> No
 
 
 TWELVE = {f"{THIS_YEAR}-{month:02d}": "100" for month in range(1, 13)}
-ANSWERED_WITHIN_S = 60.0
 DOORS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
     "OwnSubmission": ("approve", {"actor": "Ann", "version": 1}, ("--version", "1")),
     "StaleVersion": ("reject", {"actor": "Pat", "version": 7, "reason": "No."}, ("--version", "7", "--reason", "No.")),
@@ -172,8 +167,8 @@ def test_three_doors_refuse_in_the_same_words_and_do_the_same(allot: Allot, comp
     assert allot("schedule", "submit", PRODUCT, *year, *EVENLY).status == 0
     for code, (name, fields, flags) in DOORS.items():
         said = {**fields, "actor": address(fields["actor"])}
-        through_update = in_temporal(partial(refused_update, name=name, fields=said))
-        through_signal = in_temporal(partial(refused_signal, name=name, fields=said))
+        through_update = in_temporal(process(), partial(refused_update, name=name, message=message(said)))
+        through_signal = in_temporal(process(), partial(refused_signal, name=name, fields=said))
         through_cli = allot("schedule", name, PRODUCT, *year, *flags, "--as", said["actor"])
         assert through_update[0] == code
         assert through_signal == through_update[1][:REFUSAL_CHARS_MAX]
@@ -181,10 +176,11 @@ def test_three_doors_refuse_in_the_same_words_and_do_the_same(allot: Allot, comp
         assert code in through_cli.err
         assert through_cli.status != 0
     approve = {"actor": address("Pat"), "version": 1}
-    in_temporal(lambda handle: handle.signal("approve", approve))
-    in_temporal(lambda handle: handle.result())
+    in_temporal(process(), lambda handle: handle.signal("approve", approve))
+    in_temporal(process(), lambda handle: handle.result())
     assert allot("schedule", "request", PRODUCT, *year, "--reason", "More.", "--as", address("Ann")).status == 0
-    granted = in_temporal(lambda handle: handle.execute_update("grant", message({**approve, "version": 3})), round_=2)
+    decision = message({**approve, "version": 3})
+    granted = in_temporal(process(2), lambda handle: handle.execute_update("grant", decision))
     assert granted["events"] == 1
     again = allot("schedule", "deny", PRODUCT, *year, "--version", "3", "--reason", "No.", "--as", address("Pat"))
     assert "Version 3 was granted already" in again.out
@@ -196,34 +192,5 @@ def message(fields: dict[str, Any]) -> dict[str, Any]:
     return {"command_id": str(uuid4()), "fiscal_year": THIS_YEAR, "product": PRODUCT, **fields}
 
 
-type Use = Callable[[WorkflowHandle[Any, Any]], Awaitable[Any]]
-
-
-def in_temporal(use: Use, round_: int = 1) -> Any:
-    """Does it as somebody who has only Temporal, on a loop of its own: the command line has one in this process."""
-
-    async def connected() -> Any:
-        client = await Client.connect(os.environ["ALLOT_TEMPORAL_ADDRESS"], namespace=os.environ["TEMPORAL_NAMESPACE"])
-        return await use(client.get_workflow_handle(schedule_process_id(THIS_YEAR, CHECKOUT, round_)))
-
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, connected()).result(ANSWERED_WITHIN_S)
-
-
-async def refused_update(handle: WorkflowHandle[Any, Any], name: str, fields: dict[str, Any]) -> tuple[str, str]:
-    """Code and words."""
-    with pytest.raises(WorkflowUpdateFailedError) as failure:
-        await handle.execute_update(name, message(fields))
-    cause = failure.value.cause
-    assert isinstance(cause, ApplicationError)
-    return cause.details[0]["code"], cause.message
-
-
-async def refused_signal(handle: WorkflowHandle[Any, Any], name: str, fields: dict[str, Any]) -> str:
-    """What the process shows of it."""
-    before = (await handle.query("view"))["refusals"]
-    await handle.signal(name, fields)
-    while (view := await handle.query("view"))["refusals"] == before:  # noqa: ASYNC110 - it happens in another process
-        await asyncio.sleep(0.05)
-    words: str = view["last_refusal"]
-    return words
+def process(round_: int = 1) -> str:
+    return schedule_process_id(THIS_YEAR, CHECKOUT, round_)
