@@ -132,8 +132,8 @@ def queue_place(settings: Settings) -> QueuePlace | None:
     """Where messages about accounts arrive; None where no queue is configured."""
     if not settings.account_events_queue_url:
         return None
-    # A worker that is told to stop must not wait for a message that does not come.
-    wait_s = min(WAIT_S, settings.graceful_shutdown_s // 2)
+    # A worker that is told to stop must not wait for a message that does not come; nor may it ask without a pause.
+    wait_s = max(1, min(WAIT_S, settings.graceful_shutdown_s // 2))
     dead_letters = settings.account_events_dead_letter_url or None
     return QueuePlace(settings.account_events_queue_url, dead_letters, wait_s)
 

@@ -32,11 +32,11 @@ WORDS = {
     TaskKind.ALLOCATE_ACCOUNT: "Allocate the account",
     TaskKind.DECIDE_ALLOCATION: "Accept or decline an allocation",
 }
-REFUSABLE = frozenset({TaskKind.APPROVE_SCHEDULE, TaskKind.DECIDE_RESCHEDULE, TaskKind.DECIDE_ALLOCATION})
-HOW_TO_REFUSE = (
-    "To refuse, write `reject` in place of `approve`, `deny` in place of `grant`, `decline` in place of `accept`, and "
-    "add --reason WHY."
-)
+HOW_TO_REFUSE = {
+    TaskKind.APPROVE_SCHEDULE: "`reject` in place of `approve`",
+    TaskKind.DECIDE_RESCHEDULE: "`deny` in place of `grant`",
+    TaskKind.DECIDE_ALLOCATION: "`decline` in place of `accept`",
+}
 COMMANDS_SHOWN_MAX = 20
 """Tasks whose command is written out; --json has all of them."""
 OVERDUE = "red"
@@ -117,8 +117,9 @@ def _shown(
         yield table(title, COLUMNS, rows)
         return
     yield title
-    if any(TaskKind(task.kind) in REFUSABLE and _may_act(task) for task in found):
-        yield HOW_TO_REFUSE
+    kinds = {TaskKind(task.kind) for task in found if _may_act(task)}
+    for words in (words for kind, words in HOW_TO_REFUSE.items() if kind in kinds):
+        yield f"To refuse, write {words}, and add --reason WHY."
     for number, task in enumerate(found[:COMMANDS_SHOWN_MAX], start=1):
         yield ""
         yield from _entry(number, task, details.get(number, task.detail), business, now, doer)

@@ -157,7 +157,7 @@ def test_rules_and_expectations_are_set_and_a_bill_s_stranger_is_allocated(
     twice = allot(*withdraw)
     assert (twice.status, "NotExpected" in twice.err) == (5, True)
     unknown = allot("account", "allocate", "100000000009", str(SEARCH), *TYPE, *FIN)
-    assert (unknown.status, f"Did you mean '{SHOP}'" in unknown.err) == (5, True)
+    assert (unknown.status, "Did you mean '1000000000" in unknown.err) == (5, True)
     company.bill([cost(STRANGER, str(LAST_MONTH), "3.00")])
     company.show()
     assert f"is allocated from {LAST_MONTH}." in done(allot, "account", "allocate", STRANGER, str(SEARCH), *TYPE, *FIN)

@@ -84,7 +84,7 @@ def test_a_file_is_taken_whole_or_not_at_all(allot: Allot, working_accounts: Acc
     assert allocated() == []
     file.write_text(header + good)
     looked = json.loads(allot(*load, *FIN, "--dry-run", "--json").out)
-    assert (looked["status"], looked["recorded"], looked["rows"]) == ("checked", 0, 2)
+    assert (looked["status"], looked["rows"], looked["position"]) == ("checked", 2, 0)
     assert allocated() == []
     denied = allot(*load, "--as", address("Ann"))
     assert (denied.status, "NotGranted" in denied.err) == (4, True)

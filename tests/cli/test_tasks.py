@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 
+from domain.alignment import EscalateAlignment
 from domain.calendar import Month
 from domain.closing import CloseMonth
 from domain.decision import SYSTEM, Channel
@@ -18,6 +19,7 @@ from domain.people_commands import Delegate
 from domain.schedule_commands import RequestReschedule, SubmitSchedule, WithdrawSchedule
 from domain.schedule_decisions import ApproveSchedule, DenyReschedule, RejectSchedule
 from domain.schedule_waiting import EscalateSchedule, RemindSchedule
+from tests.cli.account_company import LABS, SHOP, AccountCompany
 from tests.cli.company import CHECKOUT, GRACE_DAYS, MONDAY, YEAR, Company, address, amounts
 from tests.cli.conftest import Allot
 
@@ -183,3 +185,27 @@ def test_whoever_decides_is_told_how_to_refuse(allot: Allot, company: Company) -
     company.show()
     assert "`deny` in place of `grant`" in allot("tasks", "--as", address("Pat")).out
     assert "in place of `grant`" not in allot("tasks", "--as", address("Ann")).out
+
+
+def test_the_tasks_of_accounts_come_with_what_is_proposed_and_how_to_decline(
+    allot: Allot, accounts: AccountCompany
+) -> None:
+    accounts.vend()
+    accounts.vend(LABS, "labs")
+    accounts.propose(LABS, Search="100")
+    accounts.show()
+    allocate, decide = tasks_of(allot, "Fin")
+    assert [task["kind"] for task in (allocate, decide)] == ["allocate_account", "decide_allocation"]
+    assert allocate["command"] == f"allot account allocate {SHOP} PRODUCT=100 --type TYPE --as {address('Fin')}"
+    assert decide["command"] == f"allot account accept {LABS} --proposal 1 --as {address('Fin')}"
+    shown = allot("tasks", "--as", address("Fin")).out
+    assert allocate["command"] in shown
+    assert "labs: 100 % Retail/Digital/Web/Search, Production" in shown
+    assert "`decline` in place of `accept`" in shown
+    assert tasks_of(allot, "Cleo") == [], "nobody decides on what they propose"
+    accounts.step(EscalateAlignment)
+    accounts.show()
+    (stands_in,) = tasks_of(allot, "Cleo")
+    assert (stands_in["subject"], stands_in["why"]) == (SHOP, "escalated")
+    assert "decline" not in allot("tasks", "--as", address("Cleo")).out
+    assert "stand-in: the financial admin has not acted" in allot("tasks", "--as", address("Cleo")).out
