@@ -14,7 +14,6 @@ import tomllib
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import psutil

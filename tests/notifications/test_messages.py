@@ -163,7 +163,7 @@ def test_an_escalation_goes_to_the_level_above() -> None:
     assert "cannot do it in their place" in owners.body
 
 
-@pytest.mark.parametrize("reason", set(Occasion) - {Occasion.PROPOSED, Occasion.SPENDING})
+@pytest.mark.parametrize("reason", sorted(set(Occasion) - {Occasion.PROPOSED, Occasion.SPENDING}))
 def test_financial_admins_are_told_why_an_account_has_to_be_looked_at(reason: Occasion) -> None:
     notice = told(opened(ACCOUNT, reason=reason))
     assert notice.audience.holders == (ADMINS,)
