@@ -137,10 +137,14 @@ class Settings(BaseSettings):
             raise ValueError("it belongs to a role: set ALLOT_ORGANIZATIONS_ROLE_ARN, too")
         return external_id
 
+    @field_validator("account_events_queue_url", "account_events_dead_letter_url")
+    @classmethod
+    def _without_blanks(cls, url: str) -> str:
+        return url.strip()
+
     @field_validator("account_events_dead_letter_url")
     @classmethod
-    def _for_a_queue(cls, url: str, others: ValidationInfo) -> str:
-        url = url.strip()
+    def _another_queue(cls, url: str, others: ValidationInfo) -> str:
         if url and url == others.data.get("account_events_queue_url"):
             raise ValueError("messages that cannot be understood would come back for ever: name another queue")
         return url

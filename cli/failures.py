@@ -58,10 +58,11 @@ def wrong_fields(error: ValidationError) -> str:
 def _what_is_wrong(problem: ErrorDetails) -> str:
     """In words for whoever typed it."""
     limits = problem.get("ctx", {})
-    match problem["type"]:
-        case "string_too_short" if limits.get("min_length") == 1:
+    of_text = problem["type"].startswith("string_") or limits.get("field_type") == "Value"
+    match problem["type"].removeprefix("string_"):
+        case "too_short" if of_text and limits.get("min_length") == 1:
             return "must not be empty"
-        case "string_too_long":
+        case "too_long" if of_text:
             return f"has more than {limits['max_length']:,} characters, the most that are kept"
     return problem["msg"].removeprefix("Value error, ")
 

@@ -147,6 +147,7 @@ class AccountImportResult(Model):
     message: str
     rows: int = 0
     recorded: int = 0
+    """Events; with `checked`, how many there would be."""
     position: int = 0
     problems: int = 0
     report: str = ""

@@ -21,7 +21,7 @@ from domain.decision import (
     States,
     Stream,
 )
-from domain.errors import Refusal, StaleVersion
+from domain.errors import NotFound, Refusal, StaleVersion
 from domain.hierarchy import NodePath
 from domain.people import require
 
@@ -94,6 +94,12 @@ def _answered(account: Account, command: ProposalDecision) -> Decision | None:
 
 def _pending(account: Account, command: ProposalDecision) -> Proposal:
     proposal = account.proposal
+    if command.proposal > account.proposals:
+        raise NotFound(
+            f"There is no proposal {command.proposal} for account {command.account_id}: see "
+            f"`allot account show {command.account_id}`.",
+            code="UnknownProposal",
+        )
     if proposal is None:
         raise Refusal(
             f"There is no proposal for account {command.account_id} that waits for a decision: see "

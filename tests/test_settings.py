@@ -31,7 +31,7 @@ def test_without_a_queue_nothing_waits_for_messages() -> None:
     settings = Settings()
     assert (settings.organizations_role_arn, settings.organizations_external_id) == ("", None)
     assert queue_place(settings) is None
-    assert queue_place(Settings(account_events_queue_url="")) is None
+    assert queue_place(Settings(account_events_queue_url=" ")) is None
 
 
 def test_a_queue_is_enough_and_dead_letters_may_have_one_too() -> None:

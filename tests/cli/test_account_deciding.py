@@ -102,7 +102,7 @@ DOORS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
         {"actor": "Cleo", "account_type": "Shared", "shares": [{"product": f"{SEARCH}es", "percent": "100"}]},
         (f"{SEARCH}es", "--type", "Shared"),
     ),
-    "ProposalReplaced": (
+    "UnknownProposal": (
         "decline",
         {"actor": "Fin", "proposal": 7, "reason": "No."},
         ("--proposal", "7", "--reason", "No."),

@@ -20,6 +20,13 @@ READING += [
     ("person", "show", "a@example.com"),
     ("month", "list"),
     ("tasks", "--as", "a@example.com"),
+    ("account", "show", "1" * 12),
+    ("account", "board"),
+    ("account", "events"),
+    ("account", "expected"),
+    ("account", "rules", "list"),
+    ("account", "rules", "test"),
+    ("account", "allocate", "1" * 12, PRODUCT, "--type", "Shared", "--preview"),
 ]
 DECIDING = [
     ("schedule", "submit", PRODUCT, "--even", "--as", "a@example.com"),
@@ -29,6 +36,8 @@ DECIDING = [
     ("person", "delegate", "--to", "b@example.com", "--until", "2026-12-31", "--as", "a@example.com"),
     ("month", "close", "2026-05", "--as", "a@example.com"),
     ("account", "allocate", "1" * 12, f"{PRODUCT}=100", "--type", "Shared", "--as", "a@example.com"),
+    ("account", "accept", "1" * 12, "--proposal", "1", "--as", "a@example.com"),
+    ("account", "expect", PRODUCT, "--type", "Shared", "--name", "shop", "--as", "a@example.com"),
     ("person", "add", "b@example.com", "Bob", "--as", "a@example.com"),
     ("cost", "import", ".", "--as", "a@example.com"),
     ("organization", "sync"),

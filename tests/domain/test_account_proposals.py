@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from domain.account_facts import Occasion
 from domain.account_proposals import DeclineProposal, ProposalDecision
 from domain.decision import NOTE_CHARS_MAX, Event
-from domain.errors import Forbidden, Refusal, StaleVersion
+from domain.errors import Forbidden, NotFound, Refusal, StaleVersion
 from tests.domain import accounts_given as given
 from tests.domain.accounts_given import (
     COLLEAGUE,
@@ -105,7 +105,20 @@ def test_a_decision_names_the_proposal_that_somebody_has_seen(command: ProposalD
 
 
 @pytest.mark.parametrize("command", BOTH)
-@pytest.mark.parametrize("facts", [OPEN, [], [*BY_RULE, given.ended()], [*BY_RULE, allocated("100")]])
+@pytest.mark.parametrize("facts", [OPEN, []])
+def test_a_proposal_that_never_was_is_not_found(command: ProposalDecision, facts: list[Event]) -> None:
+    refusal = refused(command, ADMIN, facts)
+    assert isinstance(refusal, NotFound)
+    assert (refusal.code, refusal.message) == (
+        "UnknownProposal",
+        "There is no proposal 1 for account 100000000001: see `allot account show 100000000001`.",
+    )
+    later = refused(command.model_copy(update={"proposal": 2}), ADMIN, BY_RULE)
+    assert later.code == "UnknownProposal"
+
+
+@pytest.mark.parametrize("command", BOTH)
+@pytest.mark.parametrize("facts", [[*BY_RULE, given.ended()], [*BY_RULE, allocated("100")]])
 def test_there_has_to_be_a_proposal(command: ProposalDecision, facts: list[Event]) -> None:
     refusal = refused(command, ADMIN, facts)
     assert type(refusal) is Refusal

@@ -317,7 +317,7 @@ async def test_an_update_to_an_occasion_that_is_over_reaches_the_account_all_the
     with pytest.raises(ApplicationError) as refused:
         await stage.accept()
 
-    assert code_of(refused.value)[1] == "NoProposal"
+    assert code_of(refused.value)[1] == "UnknownProposal"
     assert (await stage.ended()).lifecycle == "ALIGNED"
 
 

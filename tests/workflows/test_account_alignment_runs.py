@@ -272,4 +272,4 @@ async def test_an_occasion_of_the_past_that_is_started_again_learns_that_it_is_o
     assert (await stage.handle.describe()).status is WorkflowExecutionStatus.COMPLETED
     with pytest.raises(ApplicationError) as refused:
         await stage.decline()
-    assert code_of(refused.value)[1] == "NoProposal"
+    assert code_of(refused.value)[1] == "UnknownProposal"
