@@ -6,9 +6,10 @@ MAKEFLAGS += --no-print-directory
 export PYTHON
 
 BIN := .venv/bin
-SOURCES := domain rights ledger views notifications workflows activities cli embedded $(wildcard *.py) tests bench deploy
-# Each process has servers of its own; a file stays in one process, because its tests may share them.
-PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+SOURCES := domain rights ledger views notifications workflows activities command_line embedded $(wildcard *.py) tests bench deploy
+# Each process has servers of its own; a file stays in one process, because its tests may share them. In the order of the
+# folders: sorted by their number of tests, the longest file, which has one test, would come last and run alone.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 # Sets PYTEST_ARGS="-k name -x" and the like.
 PYTEST_ARGS ?=
 
@@ -54,7 +55,7 @@ format: env ## Bring the sources into shape
 
 docs: env ## Write the pages that are made from the code
 	@$(BIN)/python -c 'from domain.catalogue import catalogue; print(catalogue(), end="")' > docs/events.md
-	@$(BIN)/python -m cli.reference
+	@$(BIN)/python -m command_line.reference
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.12
 lock: env ## Choose package versions anew, for development and for the container image

@@ -1,12 +1,12 @@
-"""The command line `allot`: starts processes, sends them decisions, shows views. What it can do stands in `cli/`."""
+"""The command line `allot`: starts processes, sends them decisions, shows views. See `command_line/`."""
 
 from __future__ import annotations
 
 import sys
 
-from cli.app import app
-from cli.doors import at_rest
-from cli.failures import exit_code_of
+from command_line.app import app
+from command_line.doors import at_rest
+from command_line.failures import exit_code_of
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from activities.account_event_queue import WAIT_S
 from settings import Settings
-from tests.cli.conftest import Allot, allot
+from tests.command_line.conftest import Allot, allot
 from worker import queue_place
 
 __all__ = ["allot"]

@@ -9,8 +9,8 @@ from typing import Any
 
 import typer
 
-from cli.app import app
-from cli.demo_company import DIRECTORY
+from command_line.app import app
+from command_line.demo_company import DIRECTORY
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

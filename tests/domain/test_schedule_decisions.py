@@ -329,8 +329,12 @@ def test_where_only_the_submitter_is_left_the_level_above_decides_at_once() -> N
     assert not nobody_left(schedule_of(facts), holders | {person("lead")})
 
 
-def test_overdue_has_two_reasons() -> None:
-    assert [str(reason) for reason in Overdue] == ["waited too long", "nobody is left to decide"]
+def test_overdue_has_three_reasons() -> None:
+    assert [str(reason) for reason in Overdue] == [
+        "waited too long",
+        "nobody is left to decide",
+        "it spends without an allocation",
+    ]
 
 
 def test_rights_are_asked_before_anything_is_told() -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import boto3
 import pytest
 
-from cli.demo_aws import vend
-from cli.demo_company import Company
+from command_line.demo_aws import vend
+from command_line.demo_company import Company
 from domain.account_event import AccountEvent, AccountEventKind, understand
 from embedded.account_events import DEAD_LETTER_VARIABLE, QUEUE_VARIABLE, lay_account_events
 from embedded.aws_server import AwsServer

@@ -16,7 +16,17 @@ import pytest
 from embedded.process import ROOT
 
 BIN = Path(sys.executable).parent
-PACKAGES = ("domain", "rights", "ledger", "views", "notifications", "workflows", "activities", "cli", "embedded")
+PACKAGES = (
+    "domain",
+    "rights",
+    "ledger",
+    "views",
+    "notifications",
+    "workflows",
+    "activities",
+    "command_line",
+    "embedded",
+)
 
 
 @pytest.fixture
@@ -112,9 +122,9 @@ BREACHES = [
     ("workflows/a.py", "import cedarpy", "workflows know domain"),
     ("activities/contracts.py", "import boto3", "the contracts of activities"),
     ("activities/contracts.py", "import rights", "the contracts of activities"),
-    ("activities/a.py", "import cli", "activities do not know who calls them"),
-    ("cli/a.py", "import ledger", "the command line asks views"),
-    ("cli/a.py", "import workflows.search_attributes", "the command line asks views"),
+    ("activities/a.py", "import command_line", "activities do not know who calls them"),
+    ("command_line/a.py", "import ledger", "the command line asks views"),
+    ("command_line/a.py", "import workflows.search_attributes", "the command line asks views"),
     ("embedded/a.py", "import domain", "the embedded stack"),
     ("activities/a.py", "import eventsourcing", "the library that patches dataclasses"),
 ]
@@ -151,8 +161,8 @@ def test_what_the_contracts_allow_passes(tree: Path) -> None:
         "workflows/a.py": "import domain\nimport activities.contracts\nimport temporalio\n",
         "activities/contracts.py": "import domain\nimport temporalio\n",
         "activities/a.py": "import ledger\nimport rights\nimport views\nimport settings\nimport boto3\nimport duckdb\n",
-        "cli/installation.py": "import ledger.migrate\nimport workflows.search_attributes\n",
-        "cli/a.py": "import domain\nimport views.a\nimport settings\nimport embedded\nimport temporalio\n",
+        "command_line/installation.py": "import ledger.migrate\nimport workflows.search_attributes\n",
+        "command_line/a.py": "import domain\nimport views.a\nimport settings\nimport embedded\nimport temporalio\n",
         "embedded/a.py": "import settings\nimport psycopg\n",
     }
     for file, source in allowed.items():

@@ -12,7 +12,7 @@ import typer
 from pydantic import SecretStr
 
 from activities.contracts import NOTIFICATIONS_SEND_TIMEOUT
-from cli.app import app
+from command_line.app import app
 from domain.decision import Event
 from notifications.collect import NEWS_FOR, SEPARATE_MAX
 from notifications.config import CHANNELS_MAX, read_channels

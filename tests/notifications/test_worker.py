@@ -13,7 +13,7 @@ from temporalio.client import Client
 
 from domain.process import notifications_process_id
 from notifications.outbox import Outbox
-from tests.cli.conftest import Allot, allot
+from tests.command_line.conftest import Allot, allot
 from tests.notifications.company import LEAD, Company
 from tests.notifications.sinks import HttpCatcher, MailSink
 from tests.support.workers import own_namespace, start_worker, stop_worker, worker_environment

@@ -132,7 +132,9 @@ def test_the_next_full_read_asks_for_accounts_nobody_has_allocated(name: str, da
     append(database_url, name)
     accounts = accounts_of(events)
     missing = {
-        key for key, account in accounts.items() if not account.allocations and account.seen.state not in ENDING_STATES
+        key
+        for key, account in accounts.items()
+        if account.seen and account.seen.state not in ENDING_STATES and not account.allocations
     }
     assert missing
     with Ledger(database_url, ORGANIZATION, rights=CedarRights(), pool_size=2) as ledger:

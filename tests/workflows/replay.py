@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from temporalio.api.enums.v1 import EventType
@@ -13,6 +14,7 @@ from temporalio.workflow import SandboxImportNotificationPolicy
 
 from workflows.registration import WORKFLOWS, workflow_runner
 
+ENDED_WITHIN_S, LOOK_EACH_S = 10.0, 0.2
 STRICT = SandboxRestrictions.default.with_import_notification_policy(
     SandboxImportNotificationPolicy.RAISE_ON_UNINTENTIONAL_PASSTHROUGH
     | SandboxImportNotificationPolicy.WARN_ON_DYNAMIC_IMPORT
@@ -69,8 +71,16 @@ async def replay_all_runs(client: Client, process_id: str) -> int:
 
 
 async def replay_all_ended(client: Client) -> int:
-    """Everything that has ended in a namespace, whichever worker it ran on: a process of its own cannot be asked."""
-    return await _replay_found(client, 'ExecutionStatus IN ("Completed", "Failed", "Canceled", "ContinuedAsNew")')
+    """Everything that has ended in a namespace, whichever worker it ran on: a process of its own cannot be asked.
+
+    A process ends a moment after it has answered, and is found a moment after that: the first one is waited for.
+    """
+    query = 'ExecutionStatus IN ("Completed", "Failed", "Canceled", "ContinuedAsNew")'
+    for _ in range(int(ENDED_WITHIN_S / LOOK_EACH_S)):
+        if (await client.count_workflows(query)).count:
+            break
+        await asyncio.sleep(LOOK_EACH_S)
+    return await _replay_found(client, query)
 
 
 async def _replay_found(client: Client, query: str) -> int:
