@@ -1,6 +1,6 @@
 """`make bench`: speed as ratios, each against a peer or a limit that is measured in the same run.
 
-python -m bench [name …]      record projector queries load schedule decision alignment cost
+python -m bench [name …]      record projector queries load schedule decision alignment organization cost
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from rich.table import Table
 
 from bench.rows import Row
 
-BENCHES = ("record", "projector", "queries", "load", "schedule", "decision", "alignment", "cost")
+BENCHES = ("record", "projector", "queries", "load", "schedule", "decision", "alignment", "organization", "cost")
 
 
 def main(names: Sequence[str]) -> int:

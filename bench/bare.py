@@ -23,11 +23,19 @@ def nothing() -> None:
 
 @workflow.defn(name="BareAlignment")
 class BareAlignment:
-    """Does one thing and ends."""
+    """Starts, takes one update, ends."""
+
+    def __init__(self) -> None:
+        self._looked = False
 
     @workflow.run
     async def run(self, _account_id: str) -> None:
-        await workflow.execute_activity(nothing, start_to_close_timeout=TIMEOUT)
+        await workflow.wait_condition(lambda: self._looked and workflow.all_handlers_finished())
+
+    @workflow.update
+    def look(self, account_id: str) -> str:
+        self._looked = True
+        return account_id
 
 
 @workflow.defn(name="BareSchedule")

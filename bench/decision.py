@@ -84,12 +84,12 @@ async def _measure(database_url: str, address: str) -> list[Row]:
 
 
 def _row(ours: list[float], peer: list[float], percent: int, aim: float | None) -> Row:
-    a, b = _percentile(ours, percent), _percentile(peer, percent)
+    a, b = percentile(ours, percent), percentile(peer, percent)
     what = f"decision, visible : bare update with a no-op activity, p{percent}"
     return Row(what, f"{a * 1000:.0f} ms", f"{b * 1000:.0f} ms", a / b, aim, at_most=True)
 
 
-def _percentile(found: list[float], percent: int) -> float:
+def percentile(found: list[float], percent: int) -> float:
     return statistics.quantiles(found, n=PERCENT)[percent - 1]
 
 

@@ -25,13 +25,12 @@ type Answering = Callable[[dict[str, Any]], Answer]
 """The answer to a request."""
 
 
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}
+"""Without any, the real client would not even ask."""
+
+
 def set_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without any, the real client would not even ask."""
-    for name, value in (
-        ("AWS_ACCESS_KEY_ID", "x"),
-        ("AWS_SECRET_ACCESS_KEY", "x"),
-        ("AWS_DEFAULT_REGION", "us-east-1"),
-    ):
+    for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
 
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from itertools import batched
 from typing import Any
 
 import pytest
 
 from activities.aws_organizations import PAGE_SIZE
-from domain.account import ORGANIZATION_STREAM, account_stream
-from domain.account_facts import AlignmentOpened, Occasion, OrganizationSeen, Vended
 from domain.account_process import SyncResult
-from domain.decision import Event, Organization
+from domain.decision import Organization
 from ledger.ledger import Ledger
 from rights.cedar import CedarRights
-from tests.activities.aws_script import JOINED, MANAGEMENT, Answer, Script, account, set_credentials
+from tests.activities.aws_script import Answer, Script, account, set_credentials
+from tests.activities.many_accounts import known, pages
 from tests.activities.passes import Passes, account_id
 from tests.views.given import append
 
@@ -30,43 +27,6 @@ def passes(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Passe
     set_credentials(monkeypatch)
     with Ledger(database_url, Organization(), rights=CedarRights(), pool_size=4) as ledger:
         yield Passes(ledger, database_url)
-
-
-def known(count: int) -> list[Event]:
-    """What a pass over so many accounts has recorded."""
-    seen = OrganizationSeen(organization_id="o-exampleorg", management_account_id=MANAGEMENT)
-    return [Event(ORGANIZATION_STREAM, seen), *(event for n in range(1, count + 1) for event in first_sight(n))]
-
-
-def first_sight(number: int) -> tuple[Event, Event]:
-    told = account(number)
-    vended = Vended(
-        account_id=account_id(number),
-        name=str(told["Name"]),
-        email=str(told["Email"]),
-        state="ACTIVE",
-        joined_method="CREATED",
-        joined_at=datetime.fromtimestamp(JOINED, UTC),
-        ou_path="/",
-        tags={},
-        source="sync",
-        observed_at=datetime(2026, 6, 10, tzinfo=UTC),
-    )
-    opened = AlignmentOpened(account_id=account_id(number), occasion=1, reason=Occasion.FIRST_SIGHT)
-    stream = account_stream(account_id(number))
-    return Event(stream, vended), Event(stream, opened)
-
-
-def pages(count: int, *, empty_after: tuple[int, ...] = (), **changes: dict[str, object]) -> list[Answer]:
-    """Full ones; after some of them comes one without accounts, and with a token."""
-    told: list[dict[str, Any]] = []
-    for number, page in enumerate(batched(range(1, count + 1), PAGE_SIZE)):
-        told.append({"Accounts": [account(n, **changes.get(account_id(n), {})) for n in page]})
-        if number in empty_after:
-            told.append({"Accounts": []})
-    for number, page_told in enumerate(told[:-1]):
-        page_told["NextToken"] = f"page {number + 1}"
-    return [*told]
 
 
 def ran(passes: Passes, count: int, **how: Any) -> tuple[Script, SyncResult]:
