@@ -77,10 +77,11 @@ class Published:
         self._values: dict[str, Any] = {}
 
     def publish(self, wanted: Mapping[SearchAttributeKey[Any], Any]) -> None:
-        """None for what the process does not have."""
+        """None for what the process does not have; it may have had it in the run before, which handed it on."""
+        there = workflow.info().typed_search_attributes
         changes: list[SearchAttributeUpdate[Any]] = []
         for key, value in wanted.items():
-            if self._values.get(key.name) != value:
+            if self._values.get(key.name) != value or (value is None and there.get(key) is not None):
                 changes.append(key.value_unset() if value is None else key.value_set(value))
                 self._values[key.name] = value
         if changes:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import ApplicationError
 
 from activities.alignment_starting import AlignmentStarter
@@ -259,6 +260,23 @@ async def test_reminders_go_on_while_it_continues(impatient_client: Client, data
         assert reminders == list(range(1, organization.business.between(clock.at, now) + 1))
         assert sum(isinstance(fact, Escalated) for fact in stage.waits()) == 1
         assert await replay_all_runs(stage.client, stage.process_id) >= RUNS_MIN
+
+
+async def test_a_run_takes_back_what_the_run_before_has_handed_on(stage: AccountStage) -> None:
+    await stage.vend()
+    await stage.allocate()
+    await stage.ended()
+    handed_on = TypedSearchAttributes([SearchAttributePair(search_attributes.AWAITING_ROLE, "financial_admin")])
+    handle = await stage.client.start_workflow(
+        WorkflowName.ACCOUNT_ALIGNMENT,
+        stage.round,
+        id=stage.process_id,
+        task_queue=stage.queue,
+        search_attributes=handed_on,
+    )
+    await handle.result()
+
+    assert await attributes(stage) == (stage.account_id, "ALIGNED", None)
 
 
 async def test_an_occasion_of_the_past_that_is_started_again_learns_that_it_is_over(stage: AccountStage) -> None:
