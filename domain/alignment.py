@@ -148,9 +148,8 @@ def _allocated(command: AlignAccount, new: Allocation, context: Context, basis: 
 def decide_remind(states: States, command: RemindAlignment, context: Context) -> Decision:
     """Nothing where the occasion is over, or where somebody was reminded that often already."""
     waiting: Waiting = states[waiting_stream(command.subject)]
-    if _waiting_account(states, command, context) is None or waiting.reminded(command.occasion) >= min(
-        command.count, REMINDERS_MAX
-    ):
+    account = _waiting_account(states, command, context)
+    if account is None or waiting.reminded(command.occasion) >= min(command.count, REMINDERS_MAX):
         return Decision(message="There is nobody to be reminded.")
     fact = Reminded(
         subject=str(command.subject),
@@ -158,6 +157,7 @@ def decide_remind(states: States, command: RemindAlignment, context: Context) ->
         count=command.count,
         persona=Persona.FINANCIAL_ADMIN,
         node=NodePath.ROOT,
+        spending_since=account.first_billed_on if account.spends_unallocated else None,
     )
     return Decision([Event(waiting_stream(command.subject), fact)], "Reminded.")
 

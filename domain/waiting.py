@@ -7,6 +7,7 @@ somebody has just decided on. A subject counts its turns; what was said about an
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import date
 from enum import StrEnum
 from typing import ClassVar
 
@@ -40,6 +41,8 @@ class Reminded(Fact):
     fiscal_year: int = 0
     """0 for what belongs to no year, such as an account."""
     product: NodePath = NodePath.ROOT
+    spending_since: date | None = None
+    """Of an account: first day of what it has spent, where that belongs to nobody."""
 
 
 class Escalated(Fact):

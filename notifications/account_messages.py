@@ -54,8 +54,12 @@ def of_waiting_account(fact: Reminded | Escalated) -> Notice:
     look = commands("What waits for you:", f"allot tasks --as {YOU}")
     if isinstance(fact, Reminded):
         text = f"It is still the turn of the {fact.persona.replace('_', ' ')}. This is reminder {fact.count}."
-        subject = f"Reminder: AWS account {account_id}"
-        return Notice(Audience((_ADMINS,)), subject, paragraphs(text, _show(account_id), look))
+        if fact.spending_since is None:
+            subject, spends = f"Reminder: AWS account {account_id}", ""
+        else:
+            subject = f"Alert: AWS account {account_id} spends without an allocation"
+            spends = f"It has spent since {fact.spending_since}, and that belongs to nobody's budget."
+        return Notice(Audience((_ADMINS,)), subject, paragraphs(spends, text, _show(account_id), look))
     text = f"{_OVERDUE[fact.reason]} A first allocation may be made by cloud engineers, too."
     body = paragraphs(text, _show(account_id), _allocate(account_id), look)
     return Notice(Audience((_ADMINS, _ENGINEERS)), f"Escalated: AWS account {account_id}", body)

@@ -146,8 +146,8 @@ def allocated(*percents: str, on: date = date(2026, 6, 1), by: str = "admin", **
     return _fact(Allocated, **common | {"effective_on": on, "allocated_by": person(by)} | fields)
 
 
-def reminded(occasion: int = 1, count: int = 1) -> Event:
-    who = {"persona": Persona.FINANCIAL_ADMIN, "node": NodePath.ROOT}
+def reminded(occasion: int = 1, count: int = 1, spending_since: date | None = None) -> Event:
+    who = {"persona": Persona.FINANCIAL_ADMIN, "node": NodePath.ROOT, "spending_since": spending_since}
     return Event(WAITING, Reminded.model_validate({"subject": str(STREAM), "turn": occasion, "count": count, **who}))
 
 

@@ -27,6 +27,7 @@ from tests.domain.accounts_given import (
     ended,
     escalate,
     escalated,
+    first_billed,
     opened,
     proposed,
     refused,
@@ -263,6 +264,13 @@ def test_whoever_has_to_allocate_is_reminded_each_time_once() -> None:
     facts = [*OPEN, *decision.events]
     assert by_allot(remind(1, 1), facts) == []
     assert by_allot(remind(1, 2), facts) == [reminded(1, 2)]
+
+
+def test_a_reminder_of_an_account_that_spends_unallocated_says_since_when() -> None:
+    spending = [*OPEN, first_billed(date(2026, 6, 3))]
+    assert by_allot(remind(), spending) == [reminded(spending_since=date(2026, 6, 3))]
+    aligned = [*OPEN, allocated("100"), first_billed(), opened(2, Occasion.MOVED)]
+    assert by_allot(remind(2, 1), aligned) == [reminded(2, 1)]
 
 
 def test_there_are_400_reminders_in_an_occasion_at_most() -> None:

@@ -209,6 +209,11 @@ def test_an_account_that_waits_too_long_goes_to_cloud_engineers_too() -> None:
     reminder = told(account_reminded(ACCOUNT, count=2))
     assert reminder.audience.holders == (ADMINS,)
     assert "reminder 2" in reminder.body
+    assert "spen" not in reminder.subject
+    alert = told(account_reminded(ACCOUNT, count=2, spending_since=date(2026, 3, 4)))
+    assert alert.subject == f"Alert: AWS account {ACCOUNT} spends without an allocation"
+    assert "since 2026-03-04" in alert.body
+    assert "reminder 2" in alert.body
     late = {reason: told(account_escalated(ACCOUNT, reason=reason)) for reason in Overdue}
     assert {notice.audience.holders for notice in late.values()} == {(ADMINS, ENGINEERS)}
     assert len({notice.body for notice in late.values()}) == len(Overdue)

@@ -103,8 +103,8 @@ def _waits(account_id: str, occasion: int) -> dict[str, Any]:
     return {"subject": subject, "turn": occasion, "persona": Persona.FINANCIAL_ADMIN, "node": NodePath.ROOT}
 
 
-def account_reminded(account_id: str, occasion: int = 1, count: int = 1) -> Event:
-    fact = Reminded(**_waits(account_id, occasion), count=count)
+def account_reminded(account_id: str, occasion: int = 1, count: int = 1, spending_since: date | None = None) -> Event:
+    fact = Reminded(**_waits(account_id, occasion), count=count, spending_since=spending_since)
     return Event(waiting_stream(account_stream(account_id)), fact)
 
 

@@ -70,14 +70,14 @@ async def replay_all_runs(client: Client, process_id: str) -> int:
     return await _replay_found(client, f'WorkflowId = "{process_id}"')
 
 
-async def replay_all_ended(client: Client) -> int:
+async def replay_all_ended(client: Client, at_least: int = 0) -> int:
     """Everything that has ended in a namespace, whichever worker it ran on: a process of its own cannot be asked.
 
-    A process ends a moment after it has answered, and is found a moment after that: the first one is waited for.
+    A process ends a moment after it has answered, and is found a moment after that: so many are waited for.
     """
     query = 'ExecutionStatus IN ("Completed", "Failed", "Canceled", "ContinuedAsNew")'
     for _ in range(int(ENDED_WITHIN_S / LOOK_EACH_S)):
-        if (await client.count_workflows(query)).count:
+        if (await client.count_workflows(query)).count >= at_least:
             break
         await asyncio.sleep(LOOK_EACH_S)
     return await _replay_found(client, query)
