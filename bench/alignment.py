@@ -94,7 +94,7 @@ async def _seen(ours: Company, account: Vended, is_seen: Callable[[Company, str]
 
 
 def _has_task(ours: Company, account_id: str) -> bool:
-    return any(task.subject == account_id for task in ours.views.tasks())
+    return any(task.subject == account_id for task in ours.views.tasks(ours.admin))
 
 
 def _has_budget(ours: Company, account_id: str) -> bool:

@@ -109,16 +109,16 @@ def rows(database_url: str) -> list[Row]:
 def prepare(database_url: str) -> None:
     """A loaded budget, the owners with their grants, and the tables of the peers."""
     with Ledger(database_url, Organization(), rights=CedarRights(), pool_size=1) as ledger:
-        _grant(ledger, PORTFOLIO_OWNER, Persona.PORTFOLIO_OWNER, _PORTFOLIO)
+        grant(ledger, PORTFOLIO_OWNER, Persona.PORTFOLIO_OWNER, _PORTFOLIO)
         for number in range(PRODUCTS):
-            _grant(ledger, owner_of(number), Persona.PRODUCT_OWNER, product_of(number))
+            grant(ledger, owner_of(number), Persona.PRODUCT_OWNER, product_of(number))
         _must(ledger, _budget())
     Library(_environment(database_url)).close()
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("CREATE TABLE bench_raw_events (LIKE ledger_events INCLUDING ALL)")
 
 
-def _grant(ledger: Ledger, person: str, persona: Persona, node: NodePath) -> None:
+def grant(ledger: Ledger, person: str, persona: Persona, node: NodePath) -> None:
     ledger.people.ensure(person, "")
     door = {"actor": "system", "channel": Channel.SETUP, "person": person}
     _must(ledger, RegisterPerson(command_id=uuid4(), **door))

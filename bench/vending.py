@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
 
 import boto3
 from temporalio.client import Client, WithStartWorkflowOperation
@@ -25,9 +26,11 @@ from activities.alignments import Alignments
 from activities.aws_access import AwsAccess
 from bench import bare
 from bench.decision import projecting
+from bench.record import grant
 from bench.schedule import SLOTS, worker
 from domain.account_process import ACCOUNT_EVENTS_QUEUE
-from domain.decision import Organization
+from domain.decision import Organization, Persona
+from domain.hierarchy import NodePath
 from embedded.aws_server import AwsServer
 from ledger.ledger import Ledger
 from rights.cedar import CedarRights
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 WAIT_S = 20
+ADMIN = "admin@example.com"
 BATCH_MAX = 10
 """Messages of one receive, and of one send: as many as SQS allows."""
 
@@ -57,6 +61,8 @@ class Company(NamedTuple):
     client: Client
     ledger: Ledger
     views: Views
+    admin: UUID
+    """A person whose task it is to allocate accounts."""
     sqs: SQSClient
     ours: str
     """Queue URL."""
@@ -140,9 +146,17 @@ async def company(database_url: str, address: str) -> AsyncIterator[Company]:
             worker(client, "bare", bare.BareAlignment, [bare.nothing], theirs),
         ):
             await ensure_account_events(client, "events")
-            yield Company(client, ledger, views, sqs, ours_url, bare_url)
+            yield Company(client, ledger, views, _admin(ledger, views), sqs, ours_url, bare_url)
             await client.get_workflow_handle("account-events").terminate()
             sqs.send_message(QueueUrl=ours_url, MessageBody="the end")  # wakes whoever waits for a message
+
+
+def _admin(ledger: Ledger, views: Views) -> UUID:
+    grant(ledger, ADMIN, Persona.FINANCIAL_ADMIN, NodePath.ROOT)
+    views.wait_for(ledger.settled_head())
+    found = views.person(ADMIN)
+    assert found is not None
+    return found.person_id
 
 
 def _body(account_id: str) -> str:
