@@ -32,7 +32,8 @@ WARM_UP, ROUNDS = 5, 60
 BURST = 1_000
 LOOK_EVERY_S, LOOK_AT_MANY_EVERY_S = 0.005, 0.25
 AIM = 4.0
-"""Times the peer: three calls to AWS and two transactions more than a bare one."""
+"""Times the peer: three calls to AWS and a transaction more than a bare one. Of an account that was expected only the
+slowest has a limit: its process takes a step more, which the peer does not."""
 WITHIN_AIM_S = 10.0
 """The promise is seconds."""
 
@@ -52,8 +53,8 @@ async def _measure(
         seconds = await _one_by_one(ours, unknown, expected)
         ours_s, peer_s = await _burst(ours, many), await _bare_burst(ours, many)
     rows = [
-        _row("account vended until its task is visible", seconds["task"], seconds["bare"], percent)
-        for percent in (50, 95)
+        _row("account vended until its task is visible", seconds["task"], seconds["bare"], percent, aim)
+        for percent, aim in ((50, AIM), (95, None))
     ]
     rows.append(_row("expected account, until visible on its budget", seconds["budget"], seconds["bare"], 50))
     slowest = max(seconds["budget"])
@@ -64,10 +65,10 @@ async def _measure(
     return rows
 
 
-def _row(what: str, ours: list[float], peer: list[float], percent: int) -> Row:
+def _row(what: str, ours: list[float], peer: list[float], percent: int, aim: float | None = None) -> Row:
     a, b = percentile(ours, percent), percentile(peer, percent)
     what = f"{what} : bare message, start and update, p{percent}"
-    return Row(what, f"{a * 1000:.0f} ms", f"{b * 1000:.0f} ms", a / b, AIM if percent == 50 else None, at_most=True)
+    return Row(what, f"{a * 1000:.0f} ms", f"{b * 1000:.0f} ms", a / b, aim, at_most=True)
 
 
 async def _one_by_one(ours: Company, unknown: list[Vended], expected: list[Vended]) -> dict[str, list[float]]:
