@@ -43,7 +43,7 @@ HOURS_LATE_MAX = 72
 """Between what happened and its message."""
 FEW, MANY = (
     settings(max_examples=count, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-    for count in (5, 40)
+    for count in (3, 40)
 )
 """In one ledger, which grows with each example."""
 

@@ -78,6 +78,7 @@ async def test_a_repeated_update_is_answered_the_same_by_the_next_run(stage: Sta
     assert (await stage.view()).state is State.PENDING
 
 
+@pytest.mark.slow
 async def test_reminders_go_on_while_it_continues_under_fire(impatient_client: Client, database_url: str) -> None:
     """The ledger's clock stands far in the past, so that a year of daily reminders comes as fast as it can."""
     now = datetime.now(UTC)
