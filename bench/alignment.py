@@ -32,8 +32,7 @@ WARM_UP, ROUNDS = 5, 60
 BURST = 1_000
 LOOK_EVERY_S, LOOK_AT_MANY_EVERY_S = 0.005, 0.25
 AIM = 4.0
-"""Times the peer: three calls to AWS and a transaction more than a bare one. Of an account that was expected only the
-slowest has a limit: its process takes a step more, which the peer does not."""
+"""Times the peer: three calls to AWS and a transaction more than a bare one."""
 WITHIN_AIM_S = 10.0
 """The promise is seconds."""
 
@@ -56,7 +55,7 @@ async def _measure(
         _row("account vended until its task is visible", seconds["task"], seconds["bare"], percent, aim)
         for percent, aim in ((50, AIM), (95, None))
     ]
-    rows.append(_row("expected account, until visible on its budget", seconds["budget"], seconds["bare"], 50))
+    rows.append(_row("expected account, until visible on its budget", seconds["budget"], seconds["bare"], 50, AIM))
     slowest = max(seconds["budget"])
     what = f"the slowest of {ROUNDS} : {WITHIN_AIM_S:.0f} s"
     rows.append(Row(what, f"{slowest * 1000:.0f} ms", "", slowest / WITHIN_AIM_S, 1, at_most=True))
