@@ -59,7 +59,7 @@ docs: env ## Write the pages that are made from the code
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.12
 lock: env ## Choose package versions anew, for development and for the container image
-	@$(LOCK) pyproject.toml --group embedded --group test --group lint --group mutation --group build -o requirements.lock
+	@$(LOCK) pyproject.toml --group embedded --group test --group lint --group mutation --group bench --group build -o requirements.lock
 	@$(LOCK) pyproject.toml -o deploy/requirements.lock
 
 env: ## Make .venv and see to it that Temporal is there; quick when nothing changed

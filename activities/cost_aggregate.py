@@ -39,7 +39,7 @@ ROWS_MAX = 20_000_000
 BATCH_ROWS = 20_000
 
 _ROWS = """
-SELECT account AS account_id, service, charge_type, day AS usage_date, cost AS unblended_cost
+SELECT account AS account_id, service, charge_type, day AS usage_date, cost AS unblended
 FROM sums WHERE is_row ORDER BY account, day
 """
 
@@ -64,7 +64,7 @@ class Aggregate:
         self.control = control
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """Of account_id, service, charge_type, usage_date, unblended_cost; by account and day, as they are asked for.
+        """Of account_id, service, charge_type, usage_date, unblended; by account and day, as they are asked for.
 
         To be read while the block of `aggregated` lasts.
         """

@@ -34,12 +34,12 @@ STATEMENT_TIMEOUT_MS = 900_000
 IDLE_TIMEOUT_MS = 120_000
 """Ends the session, and with it the hold on a version, of an import that is frozen between two statements."""
 
-_COLUMNS = "account_id, service, charge_type, usage_date, unblended_cost, billing_period, report_version"
+_COLUMNS = "account_id, service, charge_type, usage_date, unblended, billing_period, report_version"
 _COPY = f"COPY cost_rows ({_COLUMNS}) FROM STDIN (FORMAT csv)"
 _CSV = pyarrow.csv.WriteOptions(include_header=False)
 _DELETE = "DELETE FROM cost_rows WHERE billing_period = %s AND report_version = %s"
 _TOTALS = """
-SELECT charge_type, sum(unblended_cost), count(*) FROM cost_rows
+SELECT charge_type, sum(unblended), count(*) FROM cost_rows
 WHERE billing_period = %s AND report_version = %s GROUP BY charge_type
 """
 _HAS_PARTITION = """

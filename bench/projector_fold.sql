@@ -172,12 +172,12 @@ SELECT DISTINCT ON (f->>'billing_period') (f->>'billing_period' || '-01')::date,
 FROM e WHERE topic = 'cost.PeriodImported' ORDER BY f->>'billing_period', position DESC;
 
 INSERT INTO monthly_actuals_v0
-SELECT billing_period, account_id, service, charge_type, sum(unblended_cost)
+SELECT billing_period, account_id, service, charge_type, sum(unblended)
 FROM cost_rows JOIN cost_periods_v0 USING (billing_period, report_version) GROUP BY 1, 2, 3, 4;
 
 INSERT INTO daily_spend_v0
 SELECT account_id, billing_period,
-    least(greatest(usage_date, billing_period), (billing_period + interval '1 month - 1 day')::date), sum(unblended_cost)
+    least(greatest(usage_date, billing_period), (billing_period + interval '1 month - 1 day')::date), sum(unblended)
 FROM cost_rows JOIN cost_periods_v0 USING (billing_period, report_version) GROUP BY 1, 2, 3;
 
 -- Largest remainder, ties to the first; what is finer than a cent goes to the heaviest share.

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from domain.account import ORGANIZATION_STREAM, AwsOrganization
 from domain.calendar import Month
+from domain.cost_metric import CostMetric
 from domain.decision import (
     Action,
     Authority,
@@ -34,8 +36,13 @@ from domain.people import require
 CHARGE_TYPES_MAX = 100
 """Different charge types in one report; AWS documents about 20."""
 
+INVOICE_IDS_MAX = 20
+"""Kept of each kind of bill."""
+INVOICE_STATES_MAX = 50
+UNCLASSIFIED_TYPES_MAX = 50
+
 ROUNDING_RULE = f"exact, at most {COST_DECIMALS} decimals"
-"""Recorded with each import: no line is rounded; one with more decimals stops the import."""
+"""Of versions imported before each line was rounded: one with more decimals stopped the import."""
 
 
 class ReportVersion(Model):
@@ -47,6 +54,24 @@ class ReportVersion(Model):
     version: str
     """Assembly id (legacy CUR) or execution id (Data Exports)."""
     payer_account_id: str
+
+
+class InvoiceState(Model):
+    """How far AWS has invoiced one kind of bill of a period; each has invoices of its own."""
+
+    billing_entity: str
+    """Such as AWS or AWS Marketplace."""
+    bill_type: str
+    """Such as Anniversary, Purchase or Refund."""
+    lines: int
+    lines_without_invoice: int
+    """None left: final, as AWS defines it."""
+    invoice_ids: tuple[str, ...] = ()
+    """The first of them, in order; at most INVOICE_IDS_MAX."""
+
+    @property
+    def is_final(self) -> bool:
+        return self.lines_without_invoice == 0
 
 
 class PeriodImported(Fact):
@@ -67,6 +92,24 @@ class PeriodImported(Fact):
     totals: dict[str, Amount]
     """Unblended cost by charge type, to the last digit, the same in the report and in the rows."""
     rounding: str = ROUNDING_RULE
+    format: str = "CUR"
+    """Of the report: CUR, CUR 2.0, FOCUS 1.0 or FOCUS 1.2."""
+    metric_totals: dict[str, dict[str, Amount]] = {}
+    """The other metrics, by charge type; none in versions imported before there was more than one."""
+    upfront: Amount = Decimal(0)
+    """Paid in advance for commitments in this period: in unblended, and not in amortized cost."""
+    true_up: Amount = Decimal(0)
+    """Share of advance payments that this period's commitments use up, negative: in amortized cost, and not in unblended."""
+    rows_hash: str = ""
+    """SHA-256 of the stored rows in order; the same for the same report, however it was read."""
+    unclassified: dict[str, int] = {}
+    """Lines by line item type that is in no table of ours; their cost is under the charge type `unclassified`."""
+    split_lines: int = 0
+    """Lines of split cost allocation, which repeat the cost of others and are left out."""
+    invoices: tuple[InvoiceState, ...] = ()
+    engine: str = "DuckDB"
+    detail: str = ""
+    """Where the detail by resource and day is, below the cost mart; none in versions imported before there was one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +144,19 @@ class ImportPeriod(Command):
     """By charge type, summed over the report's lines."""
     totals_out: Annotated[dict[str, Amount], Field(max_length=CHARGE_TYPES_MAX)]
     """By charge type, summed over the stored rows."""
+    rounding: str = ROUNDING_RULE
+    format: str = "CUR"
+    metric_totals: Annotated[dict[str, dict[str, Amount]], Field(max_length=len(CostMetric))] = {}
+    """Summed over the report's lines, and the same over the stored rows."""
+    metric_totals_out: Annotated[dict[str, dict[str, Amount]], Field(max_length=len(CostMetric))] = {}
+    upfront: Amount = Decimal(0)
+    true_up: Amount = Decimal(0)
+    rows_hash: str = ""
+    unclassified: Annotated[dict[str, int], Field(max_length=UNCLASSIFIED_TYPES_MAX)] = {}
+    split_lines: int = 0
+    invoices: Annotated[tuple[InvoiceState, ...], Field(max_length=INVOICE_STATES_MAX)] = ()
+    engine: str = "DuckDB"
+    detail: str = ""
 
     @property
     def subject(self) -> Stream:
@@ -115,7 +171,7 @@ def decide_import(states: States, command: ImportPeriod, context: Context) -> De
     check_currency(command.currencies, context.organization.currency)
     organization: AwsOrganization = states[ORGANIZATION_STREAM]
     check_payer(command, context.organization.payer_account_id or organization.management_account_id)
-    if command.totals_in != command.totals_out:
+    if command.totals_in != command.totals_out or command.metric_totals != command.metric_totals_out:
         raise DamagedReport(
             f"The stored rows of {command.report.billing_period} do not add up to the report: "
             f"{_listed(command.totals_out)} against {_listed(command.totals_in)}. Nothing was imported.",
@@ -159,6 +215,19 @@ def _imported(command: ImportPeriod, context: Context) -> PeriodImported:
         lines=command.lines,
         rows=command.rows,
         totals=dict(sorted(command.totals_in.items())),
+        rounding=command.rounding,
+        format=command.format,
+        metric_totals={
+            metric: dict(sorted(totals.items())) for metric, totals in sorted(command.metric_totals.items())
+        },
+        upfront=command.upfront,
+        true_up=command.true_up,
+        rows_hash=command.rows_hash,
+        unclassified=dict(sorted(command.unclassified.items())),
+        split_lines=command.split_lines,
+        invoices=command.invoices,
+        engine=command.engine,
+        detail=command.detail,
     )
 
 

@@ -128,7 +128,7 @@ def _import(batch: Batch, month: Month, report_version: str) -> list[AccountMont
     cursor.execute(
         SQL(
             "INSERT INTO {} (billing_period, account_id, service, charge_type, amount) "
-            "SELECT billing_period, account_id, service, charge_type, sum(unblended_cost) "
+            "SELECT billing_period, account_id, service, charge_type, sum(unblended) "
             + source
             + " GROUP BY billing_period, account_id, service, charge_type"
         ).format(monthly),
@@ -137,7 +137,7 @@ def _import(batch: Batch, month: Month, report_version: str) -> list[AccountMont
     cursor.execute(
         SQL(
             "INSERT INTO {} (account_id, billing_period, day, amount) "
-            "SELECT account_id, billing_period, least(greatest(usage_date, %s), %s), sum(unblended_cost) "
+            "SELECT account_id, billing_period, least(greatest(usage_date, %s), %s), sum(unblended) "
             + source
             + " GROUP BY 1, 2, 3"
         ).format(daily),

@@ -43,7 +43,7 @@ def test_the_sample_months_are_stored_and_recorded_to_the_last_digit(here: Here)
     assert [result.rows for result in results] == [868, 840, 0]
     assert results[0].totals == {"SavingsPlanCoveredUsage": "4315.2", "Usage": "16679.5999997760001488"}
     assert results[2].message == "Imported 2026-07: 0 lines, USD 0."
-    sums = here.query("SELECT billing_period, sum(unblended_cost), count(*) FROM cost_rows GROUP BY 1 ORDER BY 1")
+    sums = here.query("SELECT billing_period, sum(unblended), count(*) FROM cost_rows GROUP BY 1 ORDER BY 1")
     assert [(str(day), cost, rows) for day, cost, rows in sums] == [
         ("2026-05-01", Decimal("20994.7999997760001488"), 868),
         ("2026-06-01", Decimal("20317.499999856000144"), 840),
@@ -99,7 +99,7 @@ def test_an_import_that_broke_off_before_its_event_is_done_again_whole(here: Her
     ):
         held.replace(aggregate.batches(), 2, unheard)  # and here the worker is killed
     assert here.run(tmp_path).status == "imported"
-    assert here.query("SELECT count(*), sum(unblended_cost) FROM cost_rows") == [(2, Decimal(3))]
+    assert here.query("SELECT count(*), sum(unblended) FROM cost_rows") == [(2, Decimal(3))]
 
 
 def test_the_same_delivery_many_times_at_once_is_imported_once(here: Here, tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_the_same_delivery_many_times_at_once_is_imported_once(here: Here, tmp_p
         statuses = list(pool.map(attempt, range(8)))
     assert statuses.count("imported") == 1
     assert set(statuses) <= {"imported", "unchanged", "later"}
-    assert here.query("SELECT count(*), sum(unblended_cost) FROM cost_rows") == [(1, Decimal(1275))]
+    assert here.query("SELECT count(*), sum(unblended) FROM cost_rows") == [(1, Decimal(1275))]
     assert len(here.ledger.read(period_stream(MAY))) == 1
 
 
@@ -303,7 +303,7 @@ def test_rows_that_do_not_add_up_to_the_report_are_never_in_force(
     with psycopg.connect(here.url) as connection:  # the fault: the last digit of one row
         connection.execute("""
             CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS $$
-            BEGIN NEW.unblended_cost := NEW.unblended_cost + 0.000000000000000001; RETURN NEW; END $$;
+            BEGIN NEW.unblended := NEW.unblended + 0.000000000000000001; RETURN NEW; END $$;
             CREATE TRIGGER spoil BEFORE INSERT ON cost_rows FOR EACH ROW
             WHEN (NEW.charge_type = 'Tax') EXECUTE FUNCTION spoil()
         """)
@@ -325,7 +325,7 @@ def test_a_row_that_was_lost_is_missed_though_it_cost_nothing(
         connection.execute("""
             CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
             CREATE TRIGGER lose BEFORE INSERT ON cost_rows FOR EACH ROW
-            WHEN (NEW.unblended_cost = 0) EXECUTE FUNCTION lose()
+            WHEN (NEW.unblended = 0) EXECUTE FUNCTION lose()
         """)
     MadeReport([[line("1"), line("0", ProductCode="AmazonS3")]]).write(tmp_path / "next")
     fails(here, tmp_path / "next", f"PostgreSQL has kept 1 of 2 rows. {UNTOUCHED}", "NotReconciled")

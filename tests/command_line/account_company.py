@@ -96,7 +96,7 @@ class AccountCompany(Company):
             self._bill(Month.of(period), [row for row in rows if row.billing_period == period])
 
     def _bill(self, month: Month, rows: list[CostRow]) -> None:
-        totals = {"Usage": sum((row.unblended_cost for row in rows), Decimal(0))}
+        totals = {"Usage": sum((row.unblended for row in rows), Decimal(0))}
         report = ReportVersion(source="cur", billing_period=month, version="v1", payer_account_id=PAYER)
         read = {"currencies": ("USD",), "payers": (PAYER,), "lines": len(rows), "rows": len(rows)}
         about = {"report": report, "manifest_hash": "0" * 64, "totals_in": totals, "totals_out": totals, **read}

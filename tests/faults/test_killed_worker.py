@@ -108,7 +108,7 @@ async def cost(case: Case) -> Counter[str]:
         ("imported", 40, {"Usage": "50.000000005"})
     ], result
     with psycopg.connect(case.database_url) as connection:
-        found = connection.execute("SELECT sum(unblended_cost) FROM cost_rows").fetchone()
+        found = connection.execute("SELECT sum(unblended) FROM cost_rows").fetchone()
     assert found == (Decimal("50.000000005"),)
     await aligning(case, BILLED)
     unknown = dict.fromkeys(("account.FirstBilled", "account.AlignmentOpened", "waiting.Escalated"), BILLED)

@@ -227,7 +227,7 @@ class CostRow(NamedTuple):
     service: str
     charge_type: str
     usage_date: date
-    unblended_cost: Decimal
+    unblended: Decimal
 
 
 def cost(account_id: str, day: str, amount: str, *, version: str = "v1", period: str = "", **more: str) -> CostRow:
@@ -247,7 +247,7 @@ def imported(rows: Iterable[CostRow], period: str, version: str = "v1") -> Event
     month, totals = Month.parse(period), dict[str, Decimal]()
     rows = [row for row in rows if row.billing_period == month.first_day and row.report_version == version]
     for row in rows:
-        totals[row.charge_type] = totals.get(row.charge_type, Decimal(0)) + row.unblended_cost
+        totals[row.charge_type] = totals.get(row.charge_type, Decimal(0)) + row.unblended
     fact = PeriodImported(
         source="report",
         billing_period=month,
@@ -275,7 +275,7 @@ def store_costs(database_url: str, rows: Sequence[CostRow]) -> None:
         if connection.execute("SELECT to_regclass('cost_rows')").fetchone() == (None,):
             connection.execute(
                 "CREATE TABLE cost_rows (billing_period date, report_version text, account_id text, service text,"
-                " charge_type text, usage_date date, unblended_cost numeric(38,18)) PARTITION BY LIST (billing_period)"
+                " charge_type text, usage_date date, unblended numeric(38,18)) PARTITION BY LIST (billing_period)"
             )
         for period in {row.billing_period for row in rows}:
             connection.execute(
