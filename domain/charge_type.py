@@ -1,9 +1,9 @@
 """What a line of a cost report is for: a closed table, so that nothing is taken for usage that nobody has looked at.
 
 A line's charge type is its line item type (CUR) or charge category (FOCUS) where the table below has it. Two things are
-told apart beyond that, because finance does: support fees, by their service, and what is bought on the AWS Marketplace, by
-its billing entity; taxes, credits and refunds on them stay taxes, credits and refunds. Everything else is *unclassified*:
-counted, shown and reconciled under that name until it is in the table.
+told apart beyond that, because finance does: support fees, by their service, and what is bought on the AWS
+Marketplace, by its billing entity; taxes, credits and refunds on them stay what they are. Everything else is
+*unclassified*: counted, shown and reconciled under that name until it is in the table.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ class PeriodImported(Fact):
     upfront: Amount = Decimal(0)
     """Paid in advance for commitments in this period: in unblended, and not in amortized cost."""
     true_up: Amount = Decimal(0)
-    """Share of advance payments that this period's commitments use up, negative: in amortized cost, and not in unblended."""
+    """What this period uses up of advance payments, negative: in amortized cost, and not in unblended."""
     rows_hash: str = ""
     """SHA-256 of the stored rows in order; the same for the same report, however it was read."""
     unclassified: dict[str, int] = {}
