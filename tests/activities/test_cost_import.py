@@ -153,8 +153,8 @@ def test_a_missing_part(here: Here, settled: tuple[Any, ...], tmp_path: Path) ->
     fails(
         here,
         tmp_path / "next",
-        f"The manifest {manifest} names the part 'cur/made/20260501-20260601/assembly-1/made-00002.csv.gz', "
-        f"which is not there (as {missing}). {UNTOUCHED}",
+        f"The manifest {manifest} names a part which is not there, or not whole: "
+        f"'cur/made/20260501-20260601/assembly-1/made-00002.csv.gz' (as {missing}). {UNTOUCHED}",
         "MissingPart",
     )
     assert here.situation() == settled
