@@ -18,7 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError, ProfileNotFound
 
 from activities.contracts import Progress
-from activities.cost_manifest import MANIFEST_BYTES_MAX, Address, damaged, is_pointer
+from activities.cost_manifest import MANIFEST_BYTES_MAX, Address, current_manifests, damaged, is_pointer
 from domain.errors import BadInput, Unavailable
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Folder:
             _require_few(looked_at, str(self._root))
             addresses = (Address(f"{parent}/{name}") for name in names)
             found.extend(address for address in addresses if is_pointer(address))
-        return sorted(found)
+        return current_manifests(found)
 
     def read(self, address: Address) -> bytes:
         try:
@@ -131,7 +131,7 @@ class Bucket:
                 looked_at += len(keys)
                 _require_few(looked_at, source)
                 found.extend(Address(f"{S3_SCHEME}{self._bucket}/{key}") for key in keys if is_pointer(key))
-        return sorted(found)
+        return current_manifests(found)
 
     def read(self, address: Address) -> bytes:
         bucket, key = _parsed(address)

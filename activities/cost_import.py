@@ -94,7 +94,7 @@ class CostImport:
         with TemporaryDirectory(prefix="allot-cost-") as scratch:
             parts = fetch_parts(files, manifest, Path(scratch), report)
             require_current(files, manifest, delivery)  # parts may be overwritten in place, manifest last
-            with aggregated(parts, Path(scratch), self._memory_mb, report) as aggregate:
+            with aggregated(parts, Path(scratch), self._memory_mb, report, manifest.format) as aggregate:
                 delivered = Delivered(delivery, manifest, aggregate.control, origin)
                 if self._is_foreign(delivered.command(None)):
                     return self._record(delivered, None)
