@@ -102,7 +102,7 @@ class CostImport:
         accepted = accept(files, manifest, report)
         with scratch_folder(self._places.scratch) as scratch:
             parts = fetch_parts(files, accepted, scratch, report, self._places.room)
-            with aggregated(parts, scratch, self._memory_mb, report) as aggregate:
+            with aggregated(parts, scratch, self._memory_mb, report, manifest.format) as aggregate:
                 require_current(files, manifest, delivery)
                 require_unchanged(files, accepted, report)  # parts may be overwritten in place, the manifest last
                 delivered = Delivered(delivery, manifest, aggregate.control, origin)
