@@ -3,8 +3,8 @@
 One pass over the files gives two results that are added up apart from each other: the rows to be stored, and the
 control totals by charge type with which the stored rows are compared. Every line counts exactly or stops the import:
 
-- a cost is a decimal number with at most 18 decimals, scientific notation allowed; nothing is rounded
-- a blank service or charge type is counted under "unclassified"; types that AWS does not document keep their own name
+- a cost is a decimal number, scientific notation allowed, rounded once to 12 decimals
+- a blank service is counted under "unclassified", and so is every charge type that is not in the closed table
 - a line's day is the UTC date on which its usage starts. Fees and taxes may start in another month: such a line keeps
   its date and belongs to the billing period of its report, as on the invoice
 """
@@ -23,15 +23,13 @@ import duckdb
 import pyarrow as pa
 
 from activities.cost_files import Report
-from activities.cost_lines import COST_SQL, DAY_SQL, IS_BAD_SQL, Part, count_lines, explain, lines_sql
+from activities.cost_lines import Part, count_lines, explain, lines_sql
 from activities.cost_manifest import damaged
 from activities.cost_watch import watched
 from domain.cost import CHARGE_TYPES_MAX
 from domain.errors import BadInput, Unavailable
 from domain.money import EXACT
-
-UNCLASSIFIED = "unclassified"
-"""Service or charge type of a line that names none: shown, counted and reconciled like any other."""
+from domain.report_format import ReportFormat
 
 THREADS_MAX = 4
 ROWS_MAX = 20_000_000
@@ -72,13 +70,19 @@ class Aggregate:
 
 
 @contextmanager
-def aggregated(parts: Sequence[Part], scratch: Path, memory_mb: int, report: Report) -> Iterator[Aggregate]:
+def aggregated(
+    parts: Sequence[Part],
+    scratch: Path,
+    memory_mb: int,
+    report: Report,
+    report_format: ReportFormat = ReportFormat.CUR,
+) -> Iterator[Aggregate]:
     """Raises DamagedReport, naming the part, the line item and what is wrong with it."""
     connection = _connect(scratch, memory_mb)
     try:
         with _engine_errors(memory_mb):
             with watched(connection, report, "adding up"):
-                _add_up(connection, parts)
+                _add_up(connection, parts, report_format)
             yield Aggregate(connection, _control(connection))
     finally:
         connection.close()
@@ -97,49 +101,39 @@ def _connect(scratch: Path, memory_mb: int) -> duckdb.DuckDBPyConnection:
     )
 
 
-def _sums_sql(parts: Sequence[Part], *, parallel: bool) -> str:
-    # Each value is taken from its text once, below the grouping: that is where the time goes.
+def _sums_sql(parts: Sequence[Part], report_format: ReportFormat, *, parallel: bool) -> str:
     return f"""
         CREATE TEMP TABLE sums AS
-        WITH line AS (
-            SELECT
-                account,
-                coalesce(nullif(trim(service), ''), '{UNCLASSIFIED}') AS service,
-                coalesce(nullif(trim(charge_type), ''), '{UNCLASSIFIED}') AS charge_type,
-                {DAY_SQL} AS day,
-                payer,
-                currency,
-                {COST_SQL} AS cost,
-                {IS_BAD_SQL} AS is_bad
-            FROM ({lines_sql(parts, parallel=parallel)})
-        )
         SELECT
             grouping(account) = 0 AS is_row, account, service, charge_type, day, payer, currency,
-            sum(cost) AS cost, count(*) AS lines, count(*) FILTER (is_bad) AS bad
-        FROM line
+            coalesce(sum(unblended) FILTER (NOT is_split), 0) AS cost,
+            count(*) AS lines, count(*) FILTER (is_bad) AS bad
+        FROM ({lines_sql(parts, report_format, parallel=parallel)})
         GROUP BY GROUPING SETS ((account, service, charge_type, day), (charge_type, payer, currency))
     """  # noqa: S608 - paths are quoted, the rest is ours
 
 
-def _add_up(connection: duckdb.DuckDBPyConnection, parts: Sequence[Part]) -> None:
+def _add_up(connection: duckdb.DuckDBPyConnection, parts: Sequence[Part], report_format: ReportFormat) -> None:
     try:
-        _add_up_lines(connection, parts, parallel=True)
+        _add_up_lines(connection, parts, report_format, parallel=True)
     except duckdb.NotImplementedException:  # line breaks within texts; see lines_sql
-        _add_up_lines(connection, parts, parallel=False)
+        _add_up_lines(connection, parts, report_format, parallel=False)
         read = _one(connection, "SELECT coalesce(sum(lines), 0) FROM sums WHERE is_row")
         if read != (there := sum(count_lines(part) for part in parts)):
             raise damaged(f"Of the {there:,} lines of the report only {read:,} could be read", "BadPart") from None
 
 
-def _add_up_lines(connection: duckdb.DuckDBPyConnection, parts: Sequence[Part], *, parallel: bool) -> None:
+def _add_up_lines(
+    connection: duckdb.DuckDBPyConnection, parts: Sequence[Part], report_format: ReportFormat, *, parallel: bool
+) -> None:
     try:
-        connection.execute(_sums_sql(parts, parallel=parallel))
+        connection.execute(_sums_sql(parts, report_format, parallel=parallel))
     except (duckdb.InvalidInputException, duckdb.OutOfRangeException) as error:
-        explain(connection, parts, parallel=parallel)
+        explain(connection, parts, report_format, parallel=parallel)
         first_line = str(error).partition("\n")[0]
         raise damaged(f"The report cannot be added up ({first_line})", "BadPart") from None
     if _one(connection, "SELECT coalesce(sum(bad), 0) FROM sums"):
-        explain(connection, parts, parallel=parallel)
+        explain(connection, parts, report_format, parallel=parallel)
         raise AssertionError("a line was counted as bad, but none was found")
 
 

@@ -8,15 +8,15 @@ What was there stays in force until the event is recorded, whatever happens befo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from uuid import uuid5
 
 from activities.contracts import Progress
 from activities.cost_aggregate import Aggregate, Control, aggregated
-from activities.cost_delivery import fetch_parts, read_manifest, require_current
-from activities.cost_files import Files, Report, open_place
+from activities.cost_delivery import accept, fetch_parts, read_manifest, require_current, require_unchanged
+from activities.cost_files import Files, Report
 from activities.cost_manifest import Manifest
+from activities.cost_scratch import scratch_folder
+from activities.cost_sources import ANYWHERE, CostPlaces
 from activities.cost_store import CostStore, Stored
 from domain.account import ORGANIZATION_STREAM, AwsOrganization
 from domain.cost import (
@@ -75,9 +75,17 @@ class Delivered:
 class CostImport:
     """Imports deliveries, any number at once; two of the same version take turns."""
 
-    def __init__(self, ledger: Ledger, store: CostStore, organization: Organization, memory_mb: int) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        store: CostStore,
+        organization: Organization,
+        memory_mb: int,
+        places: CostPlaces = ANYWHERE,
+    ) -> None:
         self._ledger = ledger
         self._store = store
+        self._places = places
         self._organization = organization
         self._memory_mb = memory_mb
 
@@ -87,14 +95,16 @@ class CostImport:
         """Raises DamagedReport for what cannot be read; a rule's no is a result."""
         if refusal := self._ledger.may(delivery.actor, delivery.channel, require_importer):
             return self._refused(delivery, refusal, origin)
-        files = open_place(delivery.source)
+        files = self._places.open(delivery.source)
         manifest = read_manifest(files, delivery)
         if earlier := self._earlier(delivery, origin):
             return earlier
-        with TemporaryDirectory(prefix="allot-cost-") as scratch:
-            parts = fetch_parts(files, manifest, Path(scratch), report)
-            require_current(files, manifest, delivery)  # parts may be overwritten in place, manifest last
-            with aggregated(parts, Path(scratch), self._memory_mb, report) as aggregate:
+        accepted = accept(files, manifest, report)
+        with scratch_folder(self._places.scratch) as scratch:
+            parts = fetch_parts(files, accepted, scratch, report, self._places.room)
+            with aggregated(parts, scratch, self._memory_mb, report, manifest.format) as aggregate:
+                require_current(files, manifest, delivery)
+                require_unchanged(files, accepted, report)  # parts may be overwritten in place, the manifest last
                 delivered = Delivered(delivery, manifest, aggregate.control, origin)
                 if self._is_foreign(delivered.command(None)):
                     return self._record(delivered, None)
