@@ -4,6 +4,8 @@
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
 export PYTHON
+# Each test and each worker starts processes of its own: they compile the libraries once, whatever the surroundings say.
+unexport PYTHONDONTWRITEBYTECODE
 
 BIN := .venv/bin
 SOURCES := domain rights ledger views notifications workflows activities command_line embedded $(wildcard *.py) tests bench deploy

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-import urllib.error
-import urllib.request
 from datetime import UTC, datetime
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from itertools import count
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from embedded.errors import StartFailed
 from embedded.ports import LOOPBACK, accepts, free_port
@@ -91,13 +92,18 @@ class AwsServer:
 
 def reset(endpoint_url: str) -> None:
     """Forgets all accounts, buckets and so on of a running stand-in."""
-    request = urllib.request.Request(f"{endpoint_url}/moto-api/reset", method="POST")  # noqa: S310 - our own address
+    place = urlsplit(endpoint_url)
+    # Straight to it: the machine's proxy cannot reach our loopback interface. Nor is anything of TLS loaded for it.
+    connection = HTTPConnection(place.hostname or LOOPBACK, place.port, timeout=PROBE_WITHIN_S)
     try:
-        # Without the machine's proxy, which cannot reach our loopback interface.
-        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        direct.open(request, timeout=PROBE_WITHIN_S).close()
-    except urllib.error.URLError as error:
-        raise StartFailed(f"The AWS stand-in at {endpoint_url} does not answer: {error.reason}") from error
+        connection.request("POST", "/moto-api/reset")
+        status = connection.getresponse().status
+    except (OSError, HTTPException) as error:
+        raise StartFailed(f"The AWS stand-in at {endpoint_url} does not answer: {error}") from error
+    finally:
+        connection.close()
+    if status != HTTPStatus.OK:
+        raise StartFailed(f"The AWS stand-in at {endpoint_url} does not forget what it holds: it answers {status}")
 
 
 def _joined_at(moment: datetime, accounts: int | None) -> None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
@@ -79,18 +79,21 @@ class _Codec(NamedTuple):
     stored: type[Any]
 
 
+@cache
+def _codec_of(fact: type[Fact]) -> _Codec:
+    """Compiled when first needed, a millisecond each, and kept: a process meets few of the facts at first."""
+    return _Codec(
+        fact,
+        create_model("Fields", __base__=_Fields, fact=(fact, ...)),
+        create_model("Stored", __base__=_Stored, fact=(fact, ...)),
+    )
+
+
 class FactMapper:
     """Knows every fact by its name. Parsing is one pass over the JSON, in compiled code."""
 
     def __init__(self, facts: Mapping[str, type[Fact]]) -> None:
-        self._codecs = {
-            name: _Codec(
-                fact,
-                create_model("Fields", __base__=_Fields, fact=(fact, ...)),
-                create_model("Stored", __base__=_Stored, fact=(fact, ...)),
-            )
-            for name, fact in facts.items()
-        }
+        self._facts = facts
 
     def to_stored(self, events: Sequence[Event], versions: Mapping[Any, int], envelope: Envelope) -> list[StoredEvent]:
         """Numbers the events of each stream on from its version."""
@@ -134,7 +137,7 @@ class FactMapper:
 
     def _codec(self, topic: str) -> _Codec:
         try:
-            return self._codecs[topic]
+            return _codec_of(self._facts[topic])
         except KeyError:
             raise UnreadableEvent(
                 f"There is an event {topic} in the ledger that this version of Allot does not know: "

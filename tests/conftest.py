@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from tests.support.aws_models import read_once
 from tests.support.servers import (
     aws_endpoint,
     aws_stand_in,
@@ -36,6 +37,8 @@ __all__ = [
 ]
 
 SDK_PAUSE_S = 0.3
+
+read_once()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -18,12 +18,19 @@ from embedded.errors import Missing, StartFailed
 from embedded.postgres import Postgres
 from embedded.process import Stopping, launch
 
+DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
+"""What the servers of the tests go without in part, see tests/support/servers.py."""
+
+
+def shown(server: Postgres, setting: str) -> str:
+    with psycopg.connect(server.url("postgres")) as connection:
+        (value,) = connection.execute("SELECT current_setting(%s)", (setting,)).fetchone() or ("",)
+        return str(value)
+
 
 def test_a_test_has_a_database_of_its_own(database_url: str) -> None:
     with psycopg.connect(database_url) as connection:
         connection.execute("CREATE TABLE mine (id int)")
-        settings = connection.execute("SHOW fsync").fetchone(), connection.execute("SHOW synchronous_commit").fetchone()
-    assert settings == (("on",), ("on",))
 
 
 def test_the_next_test_does_not_see_it(database_url: str) -> None:
@@ -60,13 +67,14 @@ def test_accounts_joined_when_the_stand_in_was_told(tmp_path: Path, monkeypatch:
     assert accounts["Web"]["JoinedTimestamp"] == joined
 
 
-def test_postgres_keeps_its_data_in_a_directory_with_a_long_path(tmp_path: Path) -> None:
+def test_postgres_keeps_its_data_for_good_in_a_directory_with_a_long_path(tmp_path: Path) -> None:
     directory = tmp_path / ("long" * 30) / "postgres"  # a socket there could not be opened
     server = Postgres(directory, tmp_path / "postgres.log")
     for expected in (True, False):
         try:
             server.start()
             assert server.create_database("kept") is expected
+            assert [shown(server, name) for name in DURABLE] == ["on", "on", "on"]
         finally:
             server.stop()
     server.remove()
