@@ -255,14 +255,14 @@ def planned(states: States, account: Account, account_id: str, wish: Wish, conte
     shares = checked_shares(wish.shares)
     if (same := _same_today(account, wish, shares, context)) is not None:
         return same
-    for share in shares:
-        require_product(states, share.product, wish.effective_on, context)
     closed = closed_months(states, wish.effective_on, context)
     chosen = wish.effective_on or default_from(
         account.since, context.today, is_remap=bool(account.allocations), closed=closed
     )
     new = Allocation(effective_on=chosen, account_type=wish.account_type, shares=shares)
-    if new not in account.allocations:  # what holds already may be said again, whatever has been closed since
+    if new not in account.allocations:  # what holds already may be said again, whatever was closed or withdrawn since
+        for share in shares:
+            require_product(states, share.product, wish.effective_on, context)
         _check_reach(account, account_id, chosen, wish, context)
         check_from(chosen, account.allocations, closed, is_remap=bool(account.allocations))
     return new
@@ -278,16 +278,26 @@ def _same_today(account: Account, wish: Wish, shares: tuple[Share, ...], context
 
 def require_product(states: States, product: NodePath, effective_on: date | None, context: Context) -> None:
     """Raises NotFound for what is no product of a budget, now or when it takes effect."""
-    if not is_product(states, product, effective_on, context):
+    if is_product(states, product, effective_on, context):
+        return
+    if any(line.withdrawn for line in _lines(states, product, effective_on, context)):
         raise NotFound(
-            f"There is no product {product} in the budget: check the path, or load its budget first.",
-            code="UnknownProduct",
+            f"The product {product} was withdrawn from the budget: name another one, or load its budget again first.",
+            code="WithdrawnProduct",
         )
+    raise NotFound(
+        f"There is no product {product} in the budget: check the path, or load its budget first.",
+        code="UnknownProduct",
+    )
 
 
 def is_product(states: States, product: NodePath, effective_on: date | None, context: Context) -> bool:
-    lines: list[BudgetLine] = [states[stream] for stream in line_streams(product, effective_on, context)]
-    return any(line.annual is not None for line in lines)
+    day = effective_on or context.today
+    return any(line.is_in_budget(day) for line in _lines(states, product, effective_on, context))
+
+
+def _lines(states: States, product: NodePath, effective_on: date | None, context: Context) -> list[BudgetLine]:
+    return [states[stream] for stream in line_streams(product, effective_on, context)]
 
 
 def closed_months(states: States, effective_on: date | None, context: Context) -> frozenset[Month]:

@@ -206,7 +206,11 @@ def resolver(states: States, context: Context, coded: Sequence[NodePath] = ()) -
         named = as_product(text)
         if named is not None:
             return named if is_product(states, named, None, context) else None
-        found = [product for product in coded if text and text in _codes(states, product, context)]
+        found = [
+            product
+            for product in coded
+            if text and text in _codes(states, product, context) and is_product(states, product, None, context)
+        ]
         return found[0] if len(found) == 1 else None
 
     return resolve
