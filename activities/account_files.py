@@ -29,6 +29,7 @@ from domain.account_allocating import (
     require_product,
     require_to_allocate_all,
 )
+from domain.account_facts import Allocated
 from domain.account_file import ACCOUNT, read_allocations
 from domain.account_lines import PRODUCT
 from domain.account_process import AccountFile, AccountFileKind, AccountImportResult, AlignmentRound
@@ -36,6 +37,7 @@ from domain.account_rules import Resolve, as_product, resolver
 from domain.budget_file_problem import PROBLEMS_KEPT_MAX, Fault, Problem, Problems
 from domain.decision import Accepted, Action, Channel, Context, Decision, Refused, Stream
 from domain.errors import BadInput, Forbidden, Refusal
+from domain.expectation import Registered
 from domain.expected_account import ExpectAccounts
 from domain.expected_file import PRIVATE, ExpectedRow, read_expected
 from domain.hierarchy import NodePath
@@ -225,7 +227,9 @@ class AccountFiles:
     def _looked_ahead(self, command: ImportCommand, checked: _Checked, asked: _Asked) -> AccountImportResult:
         """What would be recorded; nothing is, not even a refusal."""
         assert asked.context is not None  # whoever is let in nowhere was refused
-        events = len(self._decision(command, asked.context).events)
+        events = sum(
+            isinstance(one.fact, Allocated | Registered) for one in self._decision(command, asked.context).events
+        )
         left = checked.rows - events
         there = f", and {left:,} of the file {'is' if left == 1 else 'are'} there already" if left else ""
         told = f"{_things(command, events)} would be{there}." if events else "All of the file is there already."

@@ -17,7 +17,8 @@ from domain.account_table import unreadable
 from domain.allocation import WHOLE_PERCENT, AccountType, Share
 from domain.budget_file_csv import BYTE_ORDER_MARK
 from domain.budget_file_problem import Fault, Problems
-from domain.expected_account import EXPECTED_MAX, ExpectedAccount, key_of_email
+from domain.expectation import key_of_email
+from domain.expected_account import EXPECTED_MAX, ExpectedAccount
 from domain.expected_file import ExpectedRow
 
 PRODUCT_TAG, TYPE_TAG = "allot:product", "allot:type"

@@ -6,6 +6,7 @@ and tries again (adaptively).
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -16,6 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from activities.aws_errors import AwsService, Told, code_of, errors_of
+from domain.account_facts import TAGS_MAX
 from domain.errors import BadInput
 
 if TYPE_CHECKING:
@@ -33,8 +35,12 @@ UNITS_MAX = 10_000
 """Organizational units in one walk; AWS allows 2,000."""
 MAX_DEPTH = 10
 """Organizational units above one account; AWS allows 5."""
+TAG_OF_AWS = "aws:"
+"""How keys of tags begin that AWS's services set by themselves."""
 REGION = "us-east-1"
 """Where neither the environment nor the profile names one; Organizations has one endpoint a partition."""
+
+log = logging.getLogger(__name__)
 
 ClientFactory = Callable[[], "OrganizationsClient"]
 
@@ -138,14 +144,19 @@ class OrganizationReader:
         return self._paths.upwards(account)
 
     def tags(self, account_id: str) -> dict[str, str] | None:
-        """None for an account that is gone meanwhile."""
+        """None for an account that is gone meanwhile. At most TAGS_MAX, those of AWS's own services last."""
         try:
             pages = self._client.get_paginator("list_tags_for_resource").paginate(ResourceId=account_id)
-            return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
+            tags = {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
         except ClientError as error:
             if code_of(error) in _GONE:
                 return None
             raise
+        if len(tags) > TAGS_MAX:
+            log.warning("Account %s has %d tags; %d of them are kept", account_id, len(tags), TAGS_MAX)
+        # In an order of ours, so that the same ones are kept in the next pass.
+        kept = sorted(tags, key=lambda key: (key.startswith(TAG_OF_AWS), key))[:TAGS_MAX]
+        return {key: tags[key] for key in kept}
 
     def _count(self, operation_name: str, **_: object) -> None:
         self.calls_by_operation[operation_name] += 1

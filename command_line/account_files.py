@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -12,9 +12,8 @@ from command_line import options
 from command_line.account_terms import SharesArgument, TypeOption, shares, told
 from command_line.acting import acting, working
 from command_line.decisions import carry_out, outcome_data
-from command_line.files import bytes_of, file_store, handed_in, stored_rows
+from command_line.files import bytes_of, handed_in, tell_import
 from command_line.output import Column, moment, show, table
-from command_line.problems import Report, tell_problems
 from command_line.session import Session
 from domain.account_process import (
     AccountFile,
@@ -22,7 +21,7 @@ from domain.account_process import (
     AccountImportResult,
     account_import_process_id,
 )
-from domain.errors import BadInput, error_named
+from domain.errors import BadInput
 from domain.expected_account import ExpectAccounts, ExpectedAccount, WithdrawExpectation
 from domain.process import WorkflowName
 from views.account_models import ExpectationStatus
@@ -78,27 +77,8 @@ def _import(session: Session, file: Path, kind: AccountFileKind, *, dry_run: boo
     )
     process_id = account_import_process_id(request)
     result = handed_in(session, content, WorkflowName.ACCOUNT_IMPORT, request, process_id, AccountImportResult)
-    data: dict[str, Any] = {
-        "command_id": session.command_id,
-        "status": result.status,
-        "message": result.message,
-        "rows": result.rows,
-        "recorded": result.recorded,
-        "position": result.position,
-        "problems_total": result.problems,
-        "problems": [],
-        "report": result.report,
-    }
-    if result.status == "invalid":
-        problems = stored_rows(session, file_store(session), result.report)
-        if session.as_json:
-            show(data | {"problems": problems}, True, list)
-        else:
-            tell_problems(Report(file.name, result.problems, result.report, "nothing was recorded"), problems)
-        raise typer.Exit(BadInput.exit_code)
-    if result.status == "refused":
-        raise error_named(result.error, result.message, result.code or None)
-    show(data, session.as_json, lambda: [result.message])
+    counts = {"rows": result.rows, "recorded": result.recorded}
+    tell_import(session, file.name, result, counts, "nothing was recorded")
 
 
 @acting

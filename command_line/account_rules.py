@@ -119,7 +119,7 @@ def try_rules(
         rules = wanted if wanted is not None else views.account_rules().rules
         accounts = [one for one in views.accounts() if _may_be_taken(one)]  # with the last allocation, as it is decided
         year = session.fiscal_year(None)
-        products = frozenset(views.known_products(year))
+        products = frozenset(views.known_products(year, day=session.today()))
         resolve = _resolver(views, year, products)
         taken = [Taken(one, suggestion_for(rules, seen(one), resolve)) for one in accounts]
         strange = [_strange(views, year, *named) for named in _named(rules) if named[1] not in products]

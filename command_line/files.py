@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from command_line.decisions import wait_for_views
 from command_line.doors import run
+from command_line.output import show
+from command_line.problems import Report, tell_problems
 from command_line.session import Session
 from command_line.works import progress_shown, work
 from domain.account_process import AccountFile, AccountImportResult
-from domain.errors import AllotError, BadInput, Unavailable
+from domain.errors import AllotError, BadInput, Unavailable, error_named
 from domain.process import BudgetFile, BudgetLoadResult, PeopleFile, PeopleImportResult, WorkflowName
 
 if TYPE_CHECKING:
@@ -52,6 +57,39 @@ def handed_in[R: (BudgetLoadResult, PeopleImportResult, AccountImportResult)](
         if result.position:
             wait_for_views(views, result.position, step, session.timeout_s)
     return result
+
+
+def tell_import(
+    session: Session,
+    file_name: str,
+    result: PeopleImportResult | AccountImportResult,
+    counts: Mapping[str, int],
+    nothing_done: str,
+) -> None:
+    """What came of a file that was handed in; ends the command where it is invalid or was refused.
+
+    `counts` are the import's own numbers in the JSON; `nothing_done` says so, such as `nobody was imported`.
+    """
+    data: dict[str, Any] = {
+        "command_id": session.command_id,
+        "status": result.status,
+        "message": result.message,
+        **counts,
+        "position": result.position,
+        "problems_total": result.problems,
+        "problems": [],
+        "report": result.report,
+    }
+    if result.status == "invalid":
+        problems = stored_rows(session, file_store(session), result.report)
+        if session.as_json:
+            show(data | {"problems": problems}, True, list)
+        else:
+            tell_problems(Report(file_name, result.problems, result.report, nothing_done), problems)
+        raise typer.Exit(BadInput.exit_code)
+    if result.status == "refused":
+        raise error_named(result.error, result.message, result.code or None)
+    show(data, session.as_json, lambda: [result.message])
 
 
 def stored_rows(session: Session, store: FileStore, name: str) -> list[dict[str, Any]]:

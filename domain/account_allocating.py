@@ -13,7 +13,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
-from domain.account import Account, account_stream, evolve
+from domain.account import Account, account_stream, account_streams, evolve
 from domain.account_facts import (
     AccountId,
     AlignmentEnded,
@@ -49,6 +49,7 @@ from domain.decision import (
     Stream,
 )
 from domain.errors import NotFound, Refusal
+from domain.expectation import met_by, streams_before
 from domain.hierarchy import PRODUCT_LEVEL, NodePath
 from domain.model import Model
 from domain.people import require
@@ -141,7 +142,7 @@ def decide_allocate(states: States, command: AllocateAccount, context: Context) 
         return _kept(account, command, authority)
     fact = allocated(command.account_id, new, context, note=command.note)
     message = f"Account {command.account_id} is allocated from {new.effective_on}."
-    return Decision([Event(command.subject, fact)], message, authority)
+    return Decision([Event(command.subject, fact), *met_by(states, account)], message, authority)
 
 
 def _kept(account: Account, command: AllocateAccount, authority: Authority) -> Decision:
@@ -199,10 +200,16 @@ def decide_allocate_all(states: States, command: AllocateAccounts, context: Cont
     unchanged = len(command.rows) - len(events)
     answered = {account_id: account for account_id, account in plan.kept.items() if account.is_open}
     events += [_ended(account_id, account) for account_id, account in answered.items()]
+    events += _met(states, account_streams([row.account_id for row, _ in plan.allocated]))
     plural = "s" * (len(plan.allocated) != 1)
     there = f", {unchanged:,} {'was' if unchanged == 1 else 'were'} there already" if unchanged else ""
     message = f"{len(plan.allocated):,} allocation{plural} recorded{there}."
     return Decision(events, message, authority)
+
+
+def _met(states: States, accounts: Iterable[Stream]) -> Iterable[Event]:
+    """Once each, also where several accounts have the name of one that is expected."""
+    return {event.stream: event for stream in accounts for event in met_by(states, states[stream])}.values()
 
 
 def require_to_allocate(account: Account, context: Context) -> Authority:
@@ -255,14 +262,14 @@ def planned(states: States, account: Account, account_id: str, wish: Wish, conte
     shares = checked_shares(wish.shares)
     if (same := _same_today(account, wish, shares, context)) is not None:
         return same
-    for share in shares:
-        require_product(states, share.product, wish.effective_on, context)
     closed = closed_months(states, wish.effective_on, context)
     chosen = wish.effective_on or default_from(
         account.since, context.today, is_remap=bool(account.allocations), closed=closed
     )
     new = Allocation(effective_on=chosen, account_type=wish.account_type, shares=shares)
-    if new not in account.allocations:  # what holds already may be said again, whatever has been closed since
+    if new not in account.allocations:  # what holds already may be said again, whatever was closed or withdrawn since
+        for share in shares:
+            require_product(states, share.product, wish.effective_on, context)
         _check_reach(account, account_id, chosen, wish, context)
         check_from(chosen, account.allocations, closed, is_remap=bool(account.allocations))
     return new
@@ -278,16 +285,26 @@ def _same_today(account: Account, wish: Wish, shares: tuple[Share, ...], context
 
 def require_product(states: States, product: NodePath, effective_on: date | None, context: Context) -> None:
     """Raises NotFound for what is no product of a budget, now or when it takes effect."""
-    if not is_product(states, product, effective_on, context):
+    if is_product(states, product, effective_on, context):
+        return
+    if any(line.withdrawn for line in _lines(states, product, effective_on, context)):
         raise NotFound(
-            f"There is no product {product} in the budget: check the path, or load its budget first.",
-            code="UnknownProduct",
+            f"The product {product} was withdrawn from the budget: name another one, or load its budget again first.",
+            code="WithdrawnProduct",
         )
+    raise NotFound(
+        f"There is no product {product} in the budget: check the path, or load its budget first.",
+        code="UnknownProduct",
+    )
 
 
 def is_product(states: States, product: NodePath, effective_on: date | None, context: Context) -> bool:
-    lines: list[BudgetLine] = [states[stream] for stream in line_streams(product, effective_on, context)]
-    return any(line.annual is not None for line in lines)
+    day = effective_on or context.today
+    return any(line.is_in_budget(day) for line in _lines(states, product, effective_on, context))
+
+
+def _lines(states: States, product: NodePath, effective_on: date | None, context: Context) -> list[BudgetLine]:
+    return [states[stream] for stream in line_streams(product, effective_on, context)]
 
 
 def closed_months(states: States, effective_on: date | None, context: Context) -> frozenset[Month]:
@@ -362,8 +379,19 @@ def reads_for_all(rows: Iterable[AllocationRow], context: Context) -> Sequence[S
     return tuple(wanted)
 
 
+def _reads_expected(states: States, command: AllocateAccount, _context: Context) -> Sequence[Stream]:
+    return streams_before(states[command.subject])
+
+
+def _reads_all_expected(states: States, command: AllocateAccounts, _context: Context) -> Sequence[Stream]:
+    accounts = account_streams([row.account_id for row in command.rows])
+    return [stream for account in accounts for stream in streams_before(states[account])]
+
+
 RULES: dict[type[Command], Rule] = {
-    AllocateAccount: Rule(_reads, decide_allocate),
+    AllocateAccount: Rule(_reads, decide_allocate, _reads_expected),
     ProposeAllocation: Rule(_reads, decide_propose),
-    AllocateAccounts: Rule(lambda command, context: reads_for_all(command.rows, context), decide_allocate_all),
+    AllocateAccounts: Rule(
+        lambda command, context: reads_for_all(command.rows, context), decide_allocate_all, _reads_all_expected
+    ),
 }

@@ -12,8 +12,8 @@ from domain.allocation import AccountType, Share
 from domain.decision import Fact, PersonId
 from domain.model import Model
 
-TAGS_MAX = 50
-"""Tags AWS allows on an account."""
+TAGS_MAX = 100
+"""Tags kept of an account. AWS allows people 50; those of its own services (`aws:…`) come on top."""
 
 AccountId = Annotated[str, StringConstraints(pattern=r"^[0-9]{12}$")]
 

@@ -22,6 +22,7 @@ from domain.decision import (
     Stream,
 )
 from domain.errors import NotFound, Refusal, StaleVersion
+from domain.expectation import met_by, streams_before
 from domain.hierarchy import NodePath
 from domain.people import require
 
@@ -61,7 +62,7 @@ def decide_accept(states: States, command: AcceptProposal, context: Context) -> 
     fact = allocated(command.account_id, new, context, note=wish.note, basis=Basis.PROPOSAL)
     fact = fact.model_copy(update={"proposal": proposal.number, "rule": proposal.rule})
     message = f"Proposal {proposal.number} accepted: account {command.account_id} is allocated from {new.effective_on}."
-    return Decision([Event(command.subject, fact)], message, authority)
+    return Decision([Event(command.subject, fact), *met_by(states, account)], message, authority)
 
 
 def decide_decline(states: States, command: DeclineProposal, context: Context) -> Decision:
@@ -137,9 +138,11 @@ def _reads(command: ProposalDecision, _context: Context) -> Sequence[Stream]:
 
 
 def _reads_more(states: States, command: ProposalDecision, context: Context) -> Sequence[Stream]:
-    """What the proposal itself is judged by; only the account says what it is."""
+    """What the proposal itself is judged by, and under what the account is expected; only the account says both."""
     account: Account = states[command.subject]
-    return tuple(reads_for(_wish(account.proposal), context)) if account.proposal else ()
+    if account.proposal is None:
+        return ()
+    return (*reads_for(_wish(account.proposal), context), *streams_before(account))
 
 
 RULES: dict[type[Command], Rule] = {

@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 from pydantic import Field, model_validator
 
 from domain.account_allocating import is_product, line_streams, require_product
-from domain.account_facts import TAGS_MAX, AccountSeen
+from domain.account_facts import AccountSeen
 from domain.allocation import WHOLE_PERCENT, AccountType, Share, checked_shares
 from domain.decision import (
     Action,
@@ -38,6 +38,8 @@ from domain.people import require
 RULES_MAX = 200
 RULE_NAME_CHARS_MAX = 100
 PATTERN_CHARS_MAX = 300
+TAGS_MAX = 50
+"""Tags that one rule asks for."""
 SHARES_MAX = 100
 
 Pattern = Annotated[LineText, Field(max_length=PATTERN_CHARS_MAX)]
@@ -204,7 +206,11 @@ def resolver(states: States, context: Context, coded: Sequence[NodePath] = ()) -
         named = as_product(text)
         if named is not None:
             return named if is_product(states, named, None, context) else None
-        found = [product for product in coded if text and text in _codes(states, product, context)]
+        found = [
+            product
+            for product in coded
+            if text and text in _codes(states, product, context) and is_product(states, product, None, context)
+        ]
         return found[0] if len(found) == 1 else None
 
     return resolve

@@ -24,7 +24,7 @@ from domain.account_rules import (
 from domain.allocation import Allocation
 from domain.decision import Command, Context, Decision, Event, Persona, Rule, States, Stream
 from domain.errors import Forbidden, Refusal
-from domain.expected_account import Appeared, Registered, expectation_stream, expected, streams_for
+from domain.expectation import Registered, expected, met_by, streams_for
 from domain.hierarchy import NodePath
 from domain.waiting import REMINDERS_MAX, Escalated, Overdue, Reminded, Waiting, waiting_stream
 
@@ -90,8 +90,7 @@ def _appeared(
     fact = _allocated(command, new, context, Basis.EXPECTED, shown).model_copy(
         update={"allocated_by": registered.registered_by, "note": registered.note}
     )
-    appeared = Appeared(key=registered.key, account_id=command.account_id)
-    events = [Event(command.subject, fact), Event(expectation_stream(registered.key), appeared)]
+    events = [Event(command.subject, fact), *met_by(states, account)]
     return Decision(events, f"Expected: account {command.account_id} is allocated from {new.effective_on}.")
 
 

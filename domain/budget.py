@@ -109,6 +109,11 @@ class BudgetLine:
     code: str = ""
     owner: PersonId | None = None
 
+    def is_in_budget(self, day: date) -> bool:
+        """Whether the product is in the year's budget on that day; one that is withdrawn is until it takes effect."""
+        gone = self.withdrawn and self.effective_on is not None and self.effective_on <= day
+        return self.annual is not None and not gone
+
 
 def evolve_book(book: Book, fact: BudgetLoaded) -> Book:
     added = fact.products if fact.added is None else fact.added

@@ -1,21 +1,16 @@
-"""Accounts that are expected: registered before they are vended, aligned the moment they appear.
-
-Product rules, section 5. One stream per expectation, by the e-mail address that the account is requested with or, where
-nobody knows it, by its name. An expectation is met once, by the first account that appears under it.
-"""
+"""Saying which accounts are expected before they are vended, and which are not any more (product rules, section 5)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from domain.account import Account, account_stream
 from domain.account_allocating import line_streams, require_product
-from domain.account_facts import AccountId, AccountSeen
-from domain.allocation import AccountType, Share, Shares, checked_shares
+from domain.account_facts import AccountId
+from domain.allocation import AccountType, Shares, checked_shares
 from domain.decision import (
     PERSON_REFERENCE_CHARS_MAX,
     Action,
@@ -23,16 +18,23 @@ from domain.decision import (
     Context,
     Decision,
     Event,
-    Fact,
     LineText,
     NoteText,
-    PersonId,
     ReasonText,
     Rule,
     States,
     Stream,
 )
 from domain.errors import NotFound, Refusal
+from domain.expectation import (
+    Expectation,
+    Registered,
+    Withdrawn,
+    expectation_stream,
+    key_of_email,
+    key_of_name,
+    streams_for,
+)
 from domain.hierarchy import NodePath
 from domain.model import Model
 from domain.people import require
@@ -66,81 +68,6 @@ class ExpectedAccount(Model):
     def key(self) -> str:
         """By which it is recognised: the address where there is one, because AWS takes each only once."""
         return key_of_email(self.email) if self.email.strip() else key_of_name(self.name)
-
-
-class Registered(Fact):
-    """An account is expected; when it appears, it is allocated like that."""
-
-    fact_name: ClassVar[str] = "expected_account.Registered"
-    key: str
-    email: str
-    name: str
-    account_type: AccountType
-    shares: tuple[Share, ...]
-    registered_by: PersonId
-    note: str = ""
-
-
-class Withdrawn(Fact):
-    """The account is not expected any more."""
-
-    fact_name: ClassVar[str] = "expected_account.Withdrawn"
-    key: str
-    reason: str
-
-
-class Appeared(Fact):
-    """The account that was expected is there."""
-
-    fact_name: ClassVar[str] = "expected_account.Appeared"
-    key: str
-    account_id: AccountId
-
-
-@dataclass(frozen=True, slots=True)
-class Expectation:
-    waiting: Registered | None = None
-    """What is expected; None before, and once it is over."""
-    met_by: str = ""
-    """Account id of the last account that appeared under it."""
-
-
-type ExpectationFact = Registered | Withdrawn | Appeared
-
-
-def evolve(expectation: Expectation, fact: ExpectationFact) -> Expectation:
-    match fact:
-        case Registered():
-            return Expectation(fact, expectation.met_by)
-        case Withdrawn():
-            return Expectation(None, expectation.met_by)
-        case Appeared():
-            return Expectation(None, fact.account_id)
-
-
-def key_of_email(email: str) -> str:
-    return f"email:{email.strip().lower()}"
-
-
-def key_of_name(name: str) -> str:
-    return f"name:{name.strip()}"
-
-
-def expectation_stream(key: str) -> Stream:
-    return Stream("expected_account", key)
-
-
-def streams_for(seen: AccountSeen) -> tuple[Stream, ...]:
-    """Under which an account may be expected: by its address first."""
-    keys = [key_of_email(seen.email)] if seen.email.strip() else []
-    keys += [key_of_name(seen.name)] if seen.name.strip() else []
-    return tuple(expectation_stream(key) for key in keys)
-
-
-def expected(states: States, seen: AccountSeen) -> Registered | None:
-    """What was registered for this account, and waits for it."""
-    found = (states[stream].waiting for stream in streams_for(seen))
-    return next((registered for registered in found if registered is not None), None)
 
 
 class ExpectAccounts(Command):
@@ -274,4 +201,3 @@ RULES: dict[type[Command], Rule] = {
     ExpectAccounts: Rule(_reads, decide_expect, _reads_more),
     WithdrawExpectation: Rule(lambda command, _context: (command.subject,), decide_withdraw),
 }
-FACTS: tuple[type[Fact], ...] = (Registered, Withdrawn, Appeared)

@@ -14,7 +14,8 @@ from domain.account_cells import Cells, read_email, read_name
 from domain.account_lines import NOTE, PERCENT, PRODUCT, TYPE, AccountLines
 from domain.account_table import Line, Shape, read_lines
 from domain.budget_file_problem import Fault, Problems
-from domain.expected_account import EXPECTED_MAX, ExpectedAccount, key_of_email, key_of_name
+from domain.expectation import key_of_email, key_of_name
+from domain.expected_account import EXPECTED_MAX, ExpectedAccount
 
 EMAIL, NAME = "email", "name"
 PRIVATE = frozenset({EMAIL, NAME})

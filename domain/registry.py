@@ -20,6 +20,7 @@ from domain import (
     budget_load,
     closing,
     cost,
+    expectation,
     expected_account,
     first_bill,
     people,
@@ -62,7 +63,7 @@ _ALL_FACTS: tuple[type[Fact], ...] = (
     *account_facts.FACTS,
     *account_rules.FACTS,
     *account_trouble.FACTS,
-    *expected_account.FACTS,
+    *expectation.FACTS,
     *cost.FACTS,
 )
 FACTS: Mapping[str, type[Fact]] = {fact.fact_name: fact for fact in _ALL_FACTS}
@@ -80,7 +81,7 @@ FOLDS: Mapping[str, Fold] = {
     "account": Fold(account.Account(), account.evolve),
     "organization": Fold(account.AwsOrganization(), account.evolve_organization),
     "account_rules": Fold(account_rules.AccountRules(), account_rules.evolve),
-    "expected_account": Fold(expected_account.Expectation(), expected_account.evolve),
+    "expected_account": Fold(expectation.Expectation(), expectation.evolve),
     "vending": Fold(False, account_trouble.evolve),
     "account_event": Fold(False, account_trouble.evolve),
     "cost": Fold(cost.CostPeriod(), cost.evolve),

@@ -23,7 +23,7 @@ from domain.account_facts import (
     Vended,
 )
 from domain.decision import Fact, RecordedEvent
-from domain.expected_account import streams_for
+from domain.expectation import streams_for
 from domain.waiting import Escalated, Reminded
 from views.account_rows import (
     ACCOUNTS,

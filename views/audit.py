@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic_core import to_json
 
-from domain import account_rules, account_trouble, expected_account
+from domain import account_rules, account_trouble, expectation
 from domain.account_facts import (
     FACTS as ACCOUNT_FACTS,
 )
@@ -101,7 +101,7 @@ _FACTS: tuple[type[Fact], ...] = (
     *ACCOUNT_FACTS,
     *account_rules.FACTS,
     *account_trouble.FACTS,
-    *expected_account.FACTS,
+    *expectation.FACTS,
     PeriodImported,
 )
 
@@ -171,11 +171,11 @@ def _subjects_of_accounts(fact: Fact) -> list[str]:
             return [fact.account_id]
         case RulesReplaced():
             return [RULES_STREAM.category, *_products([share for rule in fact.rules for share in rule.shares])]
-        case expected_account.Registered():
+        case expectation.Registered():
             return [*_of_expected(fact.key), *_products(fact.shares)]
-        case expected_account.Withdrawn():
+        case expectation.Withdrawn():
             return _of_expected(fact.key)
-        case expected_account.Appeared():
+        case expectation.Appeared():
             return [*_of_expected(fact.key), fact.account_id]
         case VendingFailed():
             return [text for text in (fact.request, fact.account_name, fact.account_id) if text]

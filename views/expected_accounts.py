@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic_core import to_json
 
 from domain.decision import Fact, RecordedEvent
-from domain.expected_account import FACTS, Appeared, Registered, Withdrawn
+from domain.expectation import FACTS, Appeared, Registered, Withdrawn
 from views.account_models import ExpectationStatus
 from views.batch import Batch, Projection, missing
 from views.tables import Json, Table

@@ -36,6 +36,7 @@ _FISCAL_YEARS = "SELECT fiscal_year FROM rollup WHERE path = '/' UNION SELECT fi
 _KNOWN_PRODUCTS = """
 SELECT DISTINCT product FROM budget_lines
 WHERE (%(year)s::int IS NULL OR fiscal_year = %(year)s) AND starts_with(product, %(prefix)s)
+    AND (%(day)s::date IS NULL OR NOT withdrawn OR effective_on > %(day)s)
 ORDER BY 1 LIMIT %(limit)s"""
 _CATEGORIES = (
     "schedule",
@@ -90,10 +91,13 @@ class Views(AccountViews):
             return tuple(year for (year,) in cursor.execute(_FISCAL_YEARS))
 
     def known_products(
-        self, fiscal_year: int | None = None, prefix: str = "", limit: int = KNOWN_MAX
+        self, fiscal_year: int | None = None, prefix: str = "", limit: int = KNOWN_MAX, *, day: date | None = None
     ) -> tuple[NodePath, ...]:
-        """Products with a budget line, in this year or any, whose path begins with this text; for suggestions."""
-        parameters = {"year": fiscal_year, "prefix": prefix, "limit": limit}
+        """Products with a budget line, in this year or any, whose path begins with this text; for suggestions.
+
+        With a day, without those that are withdrawn by then.
+        """
+        parameters = {"year": fiscal_year, "prefix": prefix, "limit": limit, "day": day}
         with self.snapshot() as cursor:
             return tuple(NodePath.parse(text) for (text,) in cursor.execute(_KNOWN_PRODUCTS, parameters))
 

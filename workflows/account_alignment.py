@@ -196,10 +196,10 @@ class AccountAlignment:
                 await workflow.wait_condition(lambda: bool(self._inbox), timeout=pause, timeout_summary="Look again")
 
     async def _align(self) -> AlignmentView:
-        view: AlignmentView = await workflow.execute_activity(
+        view: AlignmentView = await recording.answer_of(
             ActivityName.ALIGN_ACCOUNT,
             self._round,
-            result_type=AlignmentView,
+            AlignmentView,
             start_to_close_timeout=RECORD_TIMEOUT,
             retry_policy=RETRIES,
             summary="Expected? Does a rule take it?",
@@ -211,10 +211,10 @@ class AccountAlignment:
         request: AlignmentStepRequest = due.request(self._round)
         before = progress(self._view)
         try:
-            view: AlignmentView = await workflow.execute_activity(
+            view: AlignmentView = await recording.answer_of(
                 ActivityName.STEP_ALIGNMENT,
                 request,
-                result_type=AlignmentView,
+                AlignmentView,
                 start_to_close_timeout=RECORD_TIMEOUT,
                 retry_policy=RETRIES,
                 summary=self._in_words(due),

@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.account_process import ACCOUNT_EVENTS_QUEUE, AccountEventsRequest
     from domain.process import WorkflowName
     from domain.process_texts import plain_text
-    from workflows.recording import UNREADABLE, failure_of
+    from workflows.recording import UNREADABLE, answer_of, failure_of
 
 AFTER_A_FAILURE = timedelta(seconds=30)
 """Somebody has to act: a setting, or a permission. Less would fill the history, more would keep them waiting."""
@@ -53,10 +53,10 @@ class AccountEvents:
 
     async def _pass(self) -> None:
         try:
-            report: AccountEventsReport = await workflow.execute_activity(
+            report: AccountEventsReport = await answer_of(
                 ActivityName.RECEIVE_ACCOUNT_EVENTS,
                 AccountEventsRequest(),
-                result_type=AccountEventsReport,
+                AccountEventsReport,
                 task_queue=ACCOUNT_EVENTS_QUEUE,
                 start_to_close_timeout=ACCOUNT_EVENTS_TIMEOUT,
                 heartbeat_timeout=HEARTBEAT_TIMEOUT,

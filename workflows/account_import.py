@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.account_process import AccountFile, AccountFileKind, AccountImportResult
     from domain.process import WorkflowName
     from domain.process_texts import plain_text
-    from workflows.recording import UNREADABLE, failure_of, given, handle_file
+    from workflows.recording import UNREADABLE, answer_of, failure_of, given, handle_file
 
 IMPORTED_WITHIN = timedelta(hours=1)
 """All attempts together; whoever imports the file can do so again."""
@@ -53,10 +53,10 @@ class AccountImport:
     async def _told(self, result: AccountImportResult) -> AccountImportResult:
         """The file is recorded whatever becomes of this: an alignment that is not told looks at its next message."""
         try:
-            told: InformResult = await workflow.execute_activity(
+            told: InformResult = await answer_of(
                 ActivityName.WAKE_ALIGNMENTS,
                 WakeRequest(all_open=True, position=result.position),
-                result_type=InformResult,
+                InformResult,
                 start_to_close_timeout=WAKE_TIMEOUT,
                 schedule_to_close_timeout=TOLD_WITHIN,
                 heartbeat_timeout=HEARTBEAT_TIMEOUT,

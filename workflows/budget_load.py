@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.process import BudgetFile, BudgetLoadResult, WorkflowName
     from domain.process_texts import plain_text
     from workflows import search_attributes
-    from workflows.recording import UNREADABLE, failure_of, given, handle_file
+    from workflows.recording import UNREADABLE, answer_of, failure_of, given, handle_file
 
 LOADED_WITHIN = timedelta(hours=1)
 """All attempts together; whoever loads the file can load it again."""
@@ -58,10 +58,10 @@ class BudgetLoad:
     async def _informed(self, file: BudgetFile, result: BudgetLoadResult) -> BudgetLoadResult:
         """The load is recorded whatever becomes of this: a round that is not told looks at its next message."""
         try:
-            told: InformResult = await workflow.execute_activity(
+            told: InformResult = await answer_of(
                 ActivityName.INFORM_ROUNDS,
                 InformRequest(fiscal_year=result.fiscal_year, command_id=file.command_id, position=result.position),
-                result_type=InformResult,
+                InformResult,
                 start_to_close_timeout=LOAD_TIMEOUT,
                 schedule_to_close_timeout=INFORMED_WITHIN,
                 heartbeat_timeout=INFORMED_SILENCE,

@@ -27,7 +27,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.process import DirectCommand, RegisterPersonRequest, WorkflowName
     from domain.process_texts import plain_text
     from domain.schedule_commands import ScheduleCommand
-    from workflows.recording import UNREADABLE, failure_of, given, record
+    from workflows.recording import UNREADABLE, answer_of, failure_of, given, record
 
 _OUTCOME: Any = Outcome
 
@@ -64,10 +64,10 @@ class DirectDecision:
         """The command is recorded whatever becomes of this: what is not told finds out at its next reminder, and what
         is not started by the next full read."""
         try:
-            told: InformResult = await workflow.execute_activity(
+            told: InformResult = await answer_of(
                 ActivityName.WAKE_ALIGNMENTS,
                 news,
-                result_type=InformResult,
+                InformResult,
                 start_to_close_timeout=INFORMED_WITHIN,
                 schedule_to_close_timeout=INFORMED_WITHIN,
                 heartbeat_timeout=HEARTBEAT_TIMEOUT,
@@ -84,10 +84,10 @@ class DirectDecision:
         assert isinstance(outcome, Accepted)
         news = InformHoldersRequest(command_id=command.command_id, position=outcome.position, events=outcome.events)
         try:
-            told: InformResult = await workflow.execute_activity(
+            told: InformResult = await answer_of(
                 ActivityName.INFORM_HOLDERS,
                 news,
-                result_type=InformResult,
+                InformResult,
                 start_to_close_timeout=INFORMED_WITHIN,
                 schedule_to_close_timeout=INFORMED_WITHIN,
                 heartbeat_timeout=HEARTBEAT_TIMEOUT,
@@ -108,10 +108,10 @@ class PersonRegistration:
     async def run(self, started_with: RegisterPersonRequest | None = None) -> Outcome:
         request = given(started_with)
         try:
-            outcome: Accepted | Refused = await workflow.execute_activity(
+            outcome: Accepted | Refused = await answer_of(
                 ActivityName.REGISTER_PERSON,
                 request,
-                result_type=_OUTCOME,
+                _OUTCOME,
                 start_to_close_timeout=RECORD_TIMEOUT,
                 schedule_to_close_timeout=DECIDED_WITHIN,
                 retry_policy=RETRIES,

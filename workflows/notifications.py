@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from domain.process import NOTIFICATIONS_QUEUE, NotificationChannel, WorkflowName
     from domain.process_texts import plain_text
-    from workflows.recording import UNREADABLE, failure_of, given
+    from workflows.recording import UNREADABLE, answer_of, failure_of, given
 
 ONCE = RetryPolicy(maximum_attempts=1)
 """The outbox says when to try again, and this process then does."""
@@ -71,10 +71,10 @@ class Notifications:
 
     async def _pass(self, request: NotificationChannel) -> ChannelReport:
         """Waits until something is due, and sends it."""
-        waited: ChannelReport = await workflow.execute_activity(
+        waited: ChannelReport = await answer_of(
             ActivityName.COLLECT_NOTIFICATIONS,
             request,
-            result_type=ChannelReport,
+            ChannelReport,
             task_queue=NOTIFICATIONS_QUEUE,
             start_to_close_timeout=NOTIFICATIONS_WATCH_TIMEOUT,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
@@ -83,10 +83,10 @@ class Notifications:
         )
         if not waited.due:
             return waited
-        sent: ChannelReport = await workflow.execute_activity(
+        sent: ChannelReport = await answer_of(
             ActivityName.SEND_NOTIFICATIONS,
             request,
-            result_type=ChannelReport,
+            ChannelReport,
             task_queue=NOTIFICATIONS_QUEUE,
             start_to_close_timeout=NOTIFICATIONS_SEND_TIMEOUT,
             retry_policy=ONCE,

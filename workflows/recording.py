@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, Unpack
 
 from temporalio import workflow
+from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
@@ -50,13 +49,20 @@ def given[M](message: M | None) -> M:
     return message
 
 
-@contextmanager
-def _answer_fits() -> Iterator[None]:
-    """An answer that this version does not understand is no fault of a message: it waits for a worker that does."""
+async def answer_of(
+    activity: ActivityName, request: Model, result_type: Any, **how: Unpack[workflow.ActivityConfig]
+) -> Any:
+    """What an activity answers. An answer that this version does not understand is no fault of a message: the process
+    waits for a worker that does.
+
+    It is taken as it came and read here, because what cannot be read on its way to us ends the process: it would be
+    one of the errors of `UNREADABLE`.
+    """
+    answer: RawValue = await workflow.execute_activity(activity, request, result_type=RawValue, **how)
     try:
-        yield
+        return workflow.payload_converter().from_payload(answer.payload, result_type)
     except ValidationError as error:
-        raise RuntimeError("The activity's answer does not fit this version of the process") from error
+        raise RuntimeError(f"The answer of {activity} does not fit this version of the process") from error
 
 
 async def record(command: AnyCommand, *, within: timedelta | None = None) -> Accepted | Refused:
@@ -65,16 +71,15 @@ async def record(command: AnyCommand, *, within: timedelta | None = None) -> Acc
     Raises ApplicationError only.
     """
     try:
-        with _answer_fits():
-            outcome: Accepted | Refused = await workflow.execute_activity(
-                ActivityName.RECORD,
-                RecordRequest(command=command),
-                result_type=_OUTCOME,
-                start_to_close_timeout=RECORD_TIMEOUT,
-                schedule_to_close_timeout=within,
-                retry_policy=RETRIES,
-                summary=command.kind,
-            )
+        outcome: Accepted | Refused = await answer_of(
+            ActivityName.RECORD,
+            RecordRequest(command=command),
+            _OUTCOME,
+            start_to_close_timeout=RECORD_TIMEOUT,
+            schedule_to_close_timeout=within,
+            retry_policy=RETRIES,
+            summary=command.kind,
+        )
     except ActivityError as error:
         raise failure_of(error) from error
     return outcome
@@ -92,15 +97,14 @@ async def step_waiting(step: WaitingStep, summary: str) -> Told:
 
 async def _on_schedule(activity: ActivityName, request: RecordRequest | WaitingStep, summary: str) -> Told:
     try:
-        with _answer_fits():
-            told = await workflow.execute_activity(
-                activity,
-                request,
-                result_type=_ON_SCHEDULE,
-                start_to_close_timeout=RECORD_TIMEOUT,
-                retry_policy=RETRIES,
-                summary=summary,
-            )
+        told = await answer_of(
+            activity,
+            request,
+            _ON_SCHEDULE,
+            start_to_close_timeout=RECORD_TIMEOUT,
+            retry_policy=RETRIES,
+            summary=summary,
+        )
     except ActivityError as error:
         raise failure_of(error) from error
     kind = Accepted if isinstance(told, Accepted) else Refused
@@ -115,10 +119,10 @@ async def handle_file[R: Model](
     Raises ApplicationError for what is no fault of the file.
     """
     try:
-        result: R = await workflow.execute_activity(
+        result: R = await answer_of(
             activity,
             file,
-            result_type=result_type,
+            result_type,
             start_to_close_timeout=LOAD_TIMEOUT,
             schedule_to_close_timeout=within,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
@@ -139,10 +143,10 @@ async def handle_file[R: Model](
 async def record_refusal(request: RefusalRequest) -> None:
     """Keeps what was sent and could not be taken. Raises ApplicationError only."""
     try:
-        await workflow.execute_activity(
+        await answer_of(
             ActivityName.RECORD_REFUSAL,
             request,
-            result_type=Refused,
+            Refused,
             start_to_close_timeout=RECORD_TIMEOUT,
             retry_policy=RETRIES,
             summary="A refused message",
@@ -152,15 +156,14 @@ async def record_refusal(request: RefusalRequest) -> None:
 
 
 async def read_schedule(request: ScheduleRequest) -> ScheduleView:
-    with _answer_fits():
-        view: ScheduleView = await workflow.execute_activity(
-            ActivityName.READ_SCHEDULE,
-            request,
-            result_type=ScheduleView,
-            start_to_close_timeout=RECORD_TIMEOUT,
-            retry_policy=RETRIES,
-            summary="Read the schedule from the ledger",
-        )
+    view: ScheduleView = await answer_of(
+        ActivityName.READ_SCHEDULE,
+        request,
+        ScheduleView,
+        start_to_close_timeout=RECORD_TIMEOUT,
+        retry_policy=RETRIES,
+        summary="Read the schedule from the ledger",
+    )
     return view
 
 

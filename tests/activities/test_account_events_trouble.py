@@ -10,7 +10,7 @@ import pytest
 
 from activities.account_event_queue import RECEIVE_MAX
 from activities.account_events import EXCERPT_CHARS_MAX, UNKNOWN_TRIES_MAX
-from domain.account_facts import TAGS_MAX, Vended
+from domain.account_facts import Vended
 from domain.account_trouble import MessageRejected
 from domain.decision import Organization
 from domain.errors import Unavailable
@@ -41,10 +41,10 @@ def named(request: dict[str, Any]) -> Answer:
     return {"Account": account(number, **({"Name": "a\0b"} if number == 2 else {}))}
 
 
-def tagged(request: dict[str, Any]) -> Answer:
-    """Three accounts, of which the second one has more tags than there can be."""
-    count = TAGS_MAX + 1 if number_of(request) == 2 else 1
-    return {"Tags": [{"Key": str(number), "Value": "x"} for number in range(count)]}
+def numbered(request: dict[str, Any]) -> Answer:
+    """Three accounts, of which the second one has an id that cannot be one."""
+    number = number_of(request)
+    return {"Account": account(number, **({"Id": "two"} if number == 2 else {}))}
 
 
 def three() -> list[str]:
@@ -163,7 +163,7 @@ def test_a_missing_permission_is_named_and_costs_no_message(intake: Intake) -> N
     ("answers", "reason"),
     [
         ({"DescribeAccount": named}, "It could not be recorded (There is a NUL character in a text"),
-        ({"ListTagsForResource": tagged}, "It could not be handled (ValidationError)"),
+        ({"DescribeAccount": numbered}, "It could not be handled (ValidationError)"),
     ],
     ids=["refused", "odd"],
 )

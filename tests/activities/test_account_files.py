@@ -22,7 +22,7 @@ from domain.allocation import AccountType, Share
 from domain.budget import BudgetRow
 from domain.budget_load import LoadBudget
 from domain.decision import SYSTEM, Accepted, Channel, Command, CommandRefused, Organization, Persona
-from domain.expected_account import Expectation, expectation_stream
+from domain.expectation import Expectation, expectation_stream
 from domain.hierarchy import NodePath
 from domain.people_commands import DeactivatePerson, GrantPersona, RegisterPerson
 from file_store import FileStore

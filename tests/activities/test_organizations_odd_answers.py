@@ -16,7 +16,7 @@ from activities.aws_organizations import aws_client
 from activities.contracts import Progress
 from activities.organizations import Organizations
 from domain.account import account_stream
-from domain.account_facts import AccountSeen
+from domain.account_facts import TAGS_MAX, AccountSeen
 from domain.account_process import SyncRequest, SyncResult
 from domain.decision import Organization
 from ledger.ledger import Ledger
@@ -77,6 +77,18 @@ def test_calls_are_counted_as_aws_sees_them(sync: Sync) -> None:
     result = sync(script)
     assert script.operations() == ["DescribeOrganization", "ListAccounts", "ListAccounts", "ListTagsForResource"]
     assert (result.calls, result.list_calls, result.tag_calls, result.throttled) == (len(script.asked), 2, 1, 1)
+
+
+@pytest.mark.parametrize("more", [TAGS_MAX - 1, TAGS_MAX, TAGS_MAX + 1])
+def test_tags_of_aws_come_on_top_and_too_many_of_them_hold_up_nobody(sync: Sync, ledger: Ledger, more: int) -> None:
+    keys = [f"aws:service:{number:03}" for number in range(more)] + ["team"]
+    tags = {"Tags": [{"Key": key, "Value": "x"} for key in keys]}
+    script = Script(ListAccounts={"Accounts": [account(1), account(2)]}, ListTagsForResource=tags)
+    assert sync(script).recorded == 2
+    kept = seen(ledger, 2).tags
+    assert kept is not None
+    assert kept.keys() == {"team", *keys[: TAGS_MAX - 1]}
+    assert sync(script).recorded == 0
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,18 @@ class AccountCompany(Company):
         grant = GrantPersona(command_id=uuid4(), **person, persona=Persona.CLOUD_ENGINEER, node=NodePath.ROOT)
         self.record(grant)
 
+    def withdraw(self, product: NodePath = CHECKOUT) -> None:
+        """The budget of this year has only the other product from its first day on."""
+        (other,) = {CHECKOUT, SEARCH} - {product}
+        first_day = Month(TODAY.year, 1).first_day
+        how: dict[str, Any] = {
+            "is_override": True,
+            "effective_on": first_day,
+            "known": (product,),
+            "content_hash": "f" * 64,
+        }
+        self._load(TODAY.year, "600.00", other, **how)
+
     # AWS
 
     def vend(self, account_id: str = SHOP, name: str = "shop-prod", *, days_ago: int = 400, **seen: Any) -> None:

@@ -221,6 +221,17 @@ def test_a_product_that_is_in_no_budget_is_told_before_it_is_refused(
     assert accounts.refused(ReplaceAccountRules, "Fin", rules=(wrong,)).code == "UnknownProduct"
 
 
+def test_a_product_that_was_withdrawn_is_in_no_budget(allot: Allot, accounts: AccountCompany, file: str) -> None:
+    accounts.withdraw()
+    accounts.vend(tags={"product": str(CHECKOUT)})
+    accounts.show()
+    found = tried(allot, file)
+    assert len(found["warnings"]) == 2
+    assert all(f"names {CHECKOUT}, which is not in the budget of" in warning for warning in found["warnings"])
+    refusal = accounts.refused(ReplaceAccountRules, "Fin", rules=read_rules(RULES))
+    assert refusal.code == "WithdrawnProduct"
+
+
 BAD: dict[bytes, tuple[str, ...]] = {
     b'[[rule]]\nname = "x"\ntype = "Shared"\nou_paths = "/a"\nproduct = "A/B/C/D"\n': (
         "'ou_paths'",

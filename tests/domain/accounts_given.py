@@ -37,15 +37,8 @@ from domain.calendar import Month
 from domain.closing import MonthClosed, closing_stream
 from domain.decision import Actor, Command, Event, Fact, Persona
 from domain.errors import Refusal
-from domain.expected_account import (
-    Appeared,
-    ExpectAccounts,
-    ExpectedAccount,
-    Registered,
-    WithdrawExpectation,
-    Withdrawn,
-    expectation_stream,
-)
+from domain.expectation import Appeared, Registered, Withdrawn, expectation_stream
+from domain.expected_account import ExpectAccounts, ExpectedAccount, WithdrawExpectation
 from domain.first_bill import FirstLine, RecordFirstBills
 from domain.hierarchy import NodePath
 from domain.waiting import Escalated, Overdue, Reminded, waiting_stream

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from uuid import UUID, uuid5
 
-from domain.budget import AnnualApproved, line_stream
+from domain.budget import AnnualApproved, ProductWithdrawn, line_stream
 from domain.calendar import FiscalCalendar, Month
 from domain.decision import (
     NAMESPACE,
@@ -64,6 +64,19 @@ def line(product: NodePath = CHECKOUT, annual: str = "1200.00", year: int = 2026
         content_hash="0" * 64,
     )
     return Event(line_stream(year, product), fact)
+
+
+def withdrawn(product: NodePath = CHECKOUT, on: date = MONTHS[5].first_day, annual: str = "0.00") -> Event:
+    """The product leaves the budget of 2026."""
+    fact = ProductWithdrawn(
+        fiscal_year=2026,
+        product=product,
+        annual=Decimal(annual),
+        currency="USD",
+        effective_on=on,
+        content_hash="1" * 64,
+    )
+    return Event(line_stream(2026, product), fact)
 
 
 def amounts(each: str = "100.00") -> dict[Month, Decimal]:

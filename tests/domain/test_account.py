@@ -177,8 +177,8 @@ def test_account_ids_are_text_of_twelve_digits() -> None:
             given.seen(account_id=wrong)
 
 
-def test_an_account_has_fifty_tags_at_most_and_a_moment_with_its_zone() -> None:
-    assert TAGS_MAX == 50
+def test_an_account_has_so_many_tags_at_most_and_a_moment_with_its_zone() -> None:
+    assert TAGS_MAX == 100
     assert len(given.seen(tags={str(n): "" for n in range(TAGS_MAX)}).tags or ()) == TAGS_MAX
     with pytest.raises(ValidationError, match="tags"):
         given.seen(tags={str(n): "" for n in range(TAGS_MAX + 1)})

@@ -39,6 +39,7 @@ from tests.domain.specs import (
     SYSTEM_ACTOR,
     decide,
     line,
+    withdrawn,
 )
 
 KNOWN = [vended(), *BUDGET]
@@ -157,6 +158,29 @@ def test_unknown_accounts_and_products_are_named() -> None:
     )
     portfolio = refused(allocate("100", products=(CHECKOUT.portfolio,)), ADMIN, KNOWN)
     assert portfolio.message.startswith("There is no product Retail/Digital/Web in the budget")
+
+
+def test_a_product_that_was_withdrawn_is_one_until_then() -> None:
+    facts = [*KNOWN, withdrawn(SEARCH, on=date(2026, 6, 1))]
+    refusal = refused(allocate("60", "40"), ADMIN, facts)
+    assert isinstance(refusal, NotFound)
+    assert (refusal.code, refusal.message) == (
+        "WithdrawnProduct",
+        "The product Retail/Digital/Web/Search was withdrawn from the budget: name another one, or load its budget "
+        "again first.",
+    )
+    assert refused(allocate("60", "40", on=date(2026, 6, 1)), ADMIN, facts).code == "WithdrawnProduct"
+    assert events(allocate("60", "40", on=date(2026, 5, 31)), ADMIN, facts)  # its spend of May is still its own
+    assert events(allocate("100"), ADMIN, facts)
+    assert events(allocate("60", "40"), ADMIN, [*KNOWN, withdrawn(SEARCH, on=date(2026, 7, 1))])
+    assert events(allocate("60", "40"), ADMIN, [*facts, line(SEARCH)])  # loaded again
+
+
+def test_what_holds_already_may_be_said_again_whatever_was_withdrawn_since() -> None:
+    facts = [*KNOWN, allocated("60", "40", on=date(2026, 6, 1)), withdrawn(SEARCH, on=date(2026, 6, 1))]
+    assert decide(allocate("60", "40", on=date(2026, 6, 1)), ADMIN, facts).events == ()
+    assert decide(allocate("60", "40"), ADMIN, facts).events == ()
+    assert refused(allocate("50", "50"), ADMIN, facts).code == "WithdrawnProduct"
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,20 @@ from domain.errors import Forbidden, NotFound, Refusal
 from domain.hierarchy import NodePath
 from tests.domain import accounts_given as given
 from tests.domain.accounts_given import BUDGET, ENGINEER, SEEN, VENDOR_MANAGER, refused, replace_rules, rule, shares
-from tests.domain.specs import ADMIN, CHECKOUT, NOW, ORGANIZATION, OWNER, RIGHTS, SEARCH, actor, decide, fold, line
+from tests.domain.specs import (
+    ADMIN,
+    CHECKOUT,
+    NOW,
+    ORGANIZATION,
+    OWNER,
+    RIGHTS,
+    SEARCH,
+    actor,
+    decide,
+    fold,
+    line,
+    withdrawn,
+)
 
 UNKNOWN = NodePath(("Retail", "Digital", "Web", "Unknown"))
 """A product that no budget has."""
@@ -172,6 +185,16 @@ def test_a_code_of_two_products_names_neither() -> None:
     assert suggested(BY_TAG, tags={"product": "CHK"}, hints=(CHECKOUT, SEARCH), facts=both) is None
 
 
+def test_a_requested_product_that_was_withdrawn_leaves_the_account_to_the_next_rule() -> None:
+    facts = [*CODED, withdrawn(CHECKOUT)]
+    for value in (str(CHECKOUT), "CHK"):
+        found = suggested(BY_TAG, rule("web"), facts=facts, hints=(CHECKOUT,), tags={"product": value})
+        assert found == ("web", rule("web").shares)
+    same_code = [coded(CHECKOUT, "CHK"), coded(SEARCH, "CHK"), withdrawn(CHECKOUT)]
+    _, found = suggested(BY_TAG, facts=same_code, hints=(CHECKOUT, SEARCH), tags={"product": "CHK"})
+    assert [share.product for share in found] == [SEARCH]
+
+
 def test_a_requested_product_that_nobody_knows_leaves_the_account_to_the_next_rule() -> None:
     everything = rule("all", ou_path="", any_account=True)
     assert suggested(BY_TAG, everything, tags={"product": "x"}) == ("all", shares("100"))
@@ -278,6 +301,8 @@ def test_a_rule_suggests_what_can_be_allocated() -> None:
         "Rule 'a': There is no product Retail/Digital/Web/Search in the budget: check the path, or load its budget "
         "first."
     )
+    gone = refused(replace_rules(rule("a", shares=shares("60", "40"))), ADMIN, [*BUDGET, withdrawn(SEARCH)])
+    assert gone.code == "WithdrawnProduct"
 
 
 def test_only_financial_admins_say_what_the_rules_are() -> None:

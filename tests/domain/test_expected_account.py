@@ -5,17 +5,11 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from domain.decision import Event
+from domain.account_facts import Allocated
+from domain.decision import Command, Event
 from domain.errors import Forbidden, NotFound
-from domain.expected_account import (
-    ACCOUNT_NAME_CHARS_MAX,
-    EXPECTED_MAX,
-    Expectation,
-    Registered,
-    expectation_stream,
-    expected,
-    streams_for,
-)
+from domain.expectation import Appeared, Expectation, Registered, expectation_stream, expected, streams_for
+from domain.expected_account import ACCOUNT_NAME_CHARS_MAX, EXPECTED_MAX
 from tests.domain import accounts_given as given
 from tests.domain.accounts_given import (
     BUDGET,
@@ -27,6 +21,7 @@ from tests.domain.accounts_given import (
     refused,
     registered,
     shares,
+    vended,
     withdraw,
 )
 from tests.domain.specs import ADMIN, CHECKOUT, OWNER, SEARCH, decide, fold, line
@@ -86,6 +81,40 @@ def test_an_expectation_is_met_once() -> None:
 
 
 # Registering
+
+
+@pytest.mark.parametrize(
+    ("command", "facts"),
+    [
+        (given.allocate("60", "40"), []),
+        (given.allocate_all(given.row(2, "60", "40")), []),
+        (given.accept(), [given.opened(), given.proposed(1, "60", "40")]),
+    ],
+    ids=["by hand", "by a file", "as proposed"],
+)
+def test_whoever_is_faster_than_allot_meets_the_expectation_too(command: Command, facts: list[Event]) -> None:
+    before = [*BUDGET, vended(), registered(BY_NAME), *facts]
+    first = decide(command, ADMIN, before).events
+    assert [event.fact.fact_name for event in first] == ["account.Allocated", "expected_account.Appeared"]
+    assert first[-1] == given.appeared(NAME_KEY)
+    assert expectation([*before, *first], NAME_KEY).waiting is None
+    another = decide(given.expect(BY_NAME), ADMIN, [*before, *first])  # it stands as it was allocated
+    assert not another.events
+
+
+def test_an_account_with_an_allocation_does_not_meet_what_is_expected_under_its_new_name() -> None:
+    facts = [*BUDGET, vended(name="old"), given.allocated("100"), given.changed(5, "name"), registered(BY_NAME)]
+    for command in (given.allocate("60", "40"), given.allocate_all(given.row(2, "60", "40"))):
+        (event,) = decide(command, ADMIN, facts).events
+        assert isinstance(event.fact, Allocated)
+
+
+def test_two_accounts_of_one_name_meet_an_expectation_once() -> None:
+    facts = [*BUDGET, vended(), vended(account_id=given.OTHER), registered(BY_NAME)]
+    rows = (given.row(2, "60", "40"), given.row(3, "60", "40", account_id=given.OTHER))
+    found = decide(given.allocate_all(*rows), ADMIN, facts)
+    assert len([event for event in found.events if isinstance(event.fact, Appeared)]) == 1
+    assert found.message == "2 allocations recorded."
 
 
 def test_accounts_are_registered_before_they_are_vended() -> None:

@@ -22,7 +22,7 @@ from domain.account_rules import RULES_STREAM, AccountRule, RulesReplaced
 from domain.account_trouble import MessageRejected, VendingFailed
 from domain.allocation import AccountType, Allocation, Share
 from domain.decision import Event, Persona, PersonId, Stream
-from domain.expected_account import Appeared, Registered, Withdrawn, expectation_stream, key_of_email, key_of_name
+from domain.expectation import Appeared, Registered, Withdrawn, expectation_stream, key_of_email, key_of_name
 from domain.hierarchy import NodePath
 from domain.waiting import Escalated, Overdue, Reminded, waiting_stream
 from tests.views.given import ANN, BOB, path, seen_fields

@@ -10,7 +10,7 @@ from domain.account import Account, account_stream, evolve
 from domain.account_facts import Basis, Occasion
 from domain.account_observing import needs_alignment
 from domain.decision import Event
-from domain.expected_account import key_of_email, key_of_name
+from domain.expectation import key_of_email, key_of_name
 from domain.hierarchy import NodePath
 from domain.waiting import Overdue
 from tests.views.given import ANN, EVE, allocated_to, changed, vended

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from domain.account import Lifecycle
 from domain.account_facts import Basis, Occasion
 from domain.allocation import AllocationStatus
-from domain.expected_account import key_of_email, key_of_name
+from domain.expectation import key_of_email, key_of_name
 from tests.views.given import (
     ANN,
     START,

@@ -46,6 +46,7 @@ from tests.views.given_process import (
     delegation_ended,
     escalated,
     grant_withdrawn,
+    product_withdrawn,
     reactivated,
     reminded,
     reopened,
@@ -298,6 +299,9 @@ def test_what_is_known(given: Callable[..., int], views: Views, database_url: st
     assert [str(product) for product in views.known_products(2027)] == [CART]
     assert [str(product) for product in views.known_products(2026, "Retail/Digital/Web/B")] == [BOOKS]
     assert views.known_products(2026, "%") == ()
+    given(product_withdrawn(BOOKS))
+    by_day = [views.known_products(2026, day=day) for day in (None, date(2026, 6, 30), date(2026, 7, 1))]
+    assert by_day == [(path(BOOKS), path(CART)), (path(BOOKS), path(CART)), (path(CART),)]
     assert (views.fiscal_years(), views.known_accounts()) == ((2026, 2027), (ONE,))
     assert views.known_people() == ("ann@example.com",)
 
