@@ -40,6 +40,9 @@ INVOICE_IDS_MAX = 20
 """Kept of each kind of bill."""
 INVOICE_STATES_MAX = 50
 UNCLASSIFIED_TYPES_MAX = 50
+ANNIVERSARY = "Anniversary"
+"""Bill type of what was used in a month."""
+MARKETPLACE_ENTITY = "AWS Marketplace"
 
 ROUNDING_RULE = f"exact, at most {COST_DECIMALS} decimals"
 """Of versions imported before each line was rounded: one with more decimals stopped the import."""
@@ -110,6 +113,22 @@ class PeriodImported(Fact):
     engine: str = "DuckDB"
     detail: str = ""
     """Where the detail by resource and day is, below the cost mart; none in versions imported before there was one."""
+    booked_in: Month | None = None
+    """Of an adjustment, which is what comes after AWS had invoiced the period, or after the month was closed: the first
+    month from the period on that was not closed. Where that is another month, the period's figures stay as they are, and
+    the difference to the payer's version before is part of the figures of that month."""
+
+    @property
+    def is_booked(self) -> bool:
+        """Whether its difference counts for another month."""
+        return self.booked_in not in (None, self.billing_period)
+
+
+def is_final(invoices: Sequence[InvoiceState]) -> bool:
+    """Whether AWS has invoiced what was used in the period, whatever day it is: bills of the marketplace, of purchases and
+    of refunds have invoices of their own."""
+    usage = [bill for bill in invoices if bill.bill_type == ANNIVERSARY and bill.billing_entity != MARKETPLACE_ENTITY]
+    return bool(usage) and all(bill.is_final for bill in usage)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ def test_spend_without_an_allocation_is_unallocated(
     projector.catch_up()
     assert rows(UNALLOCATED) == [(ONE, "1.2500000001", date(2026, 5, 3))]
     assert rows(SHARES) == []
-    monthly = "SELECT service, charge_type, trim_scale(amount)::text FROM monthly_actuals ORDER BY 2"
+    monthly = "SELECT service, charge_type, trim_scale(unblended)::text FROM monthly_actuals ORDER BY 2"
     assert rows(monthly) == [("AmazonEC2", "Tax", "0.0000000001"), ("AmazonEC2", "Usage", "1.25")]
 
 
