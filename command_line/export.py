@@ -18,7 +18,7 @@ from command_line.output import moment, show
 from command_line.session import Session, month, node_path
 from command_line.works import Step, progress_shown
 from domain.calendar import FISCAL_YEAR_MAX, FISCAL_YEAR_MIN
-from domain.cost_metric import DEFAULT_METRIC, CostMetric
+from domain.cost_metric import CostMetric
 from domain.decision import Accepted, Persona
 from domain.errors import BadInput
 from domain.export import ExportFormat, ExportKind, ExportRequest, FinishExport, StartExport
@@ -30,6 +30,8 @@ from views.exports import OpenExport, Totals
 NAMESPACE = UUID("a3c7f1de-52b8-5a5e-8f0e-0c9a7b1d2e64")
 ABOUT_SUFFIX = ".about.json"
 """Of the file beside a CSV file, which has no room for what is not a row."""
+OWN = 0o600
+"""Mode of the files: whoever took them may pass them on, and nobody else reads them meanwhile."""
 EXPORTERS = (Persona.FINANCIAL_ADMIN, Persona.VENDOR_MANAGER, Persona.BU_OWNER)
 """Whose nodes are exported where none is named. Whether they may is decided where the export is recorded."""
 
@@ -43,7 +45,13 @@ What = Annotated[
 ]
 To = Annotated[Path, typer.Option("--to", metavar="FILE", help="Where to write it; nothing there is overwritten.")]
 Format = Annotated[
-    ExportFormat | None, typer.Option("--format", help="Default: by the name of the file.", case_sensitive=False)
+    ExportFormat | None,
+    typer.Option(
+        "--format",
+        metavar="FORMAT",
+        help="csv, xlsx or parquet; default: by the name of the file.",
+        case_sensitive=False,
+    ),
 ]
 Node = Annotated[
     str | None,
@@ -63,7 +71,14 @@ Year = Annotated[
 Period = Annotated[str | None, typer.Option("--period", metavar="YYYY-MM", help="This month alone.")]
 Account = Annotated[str | None, typer.Option("--account", metavar="ID", help="The spend of this account alone.")]
 Workload = Annotated[str, typer.Option("--workload", metavar="NAME", help="The spend of this workload alone.")]
-Metric = Annotated[CostMetric, typer.Option("--metric", help="Which cost.")]
+Metric = Annotated[
+    CostMetric | None,
+    typer.Option(
+        "--metric",
+        metavar="METRIC",
+        help="unblended, amortized, net_unblended or net_amortized; default: with which budgets are compared.",
+    ),
+]
 
 
 class File(NamedTuple):
@@ -88,7 +103,7 @@ def export(
     period: Period = None,
     account: Account = None,
     workload: Workload = "",
-    metric: Metric = DEFAULT_METRIC,
+    metric: Metric = None,
     chosen: Format = None,
 ) -> None:
     """Write figures into a file: CSV, XLSX or Parquet. Who took what is recorded."""
@@ -96,10 +111,13 @@ def export(
     if year is None and billing_period:
         year = session.organization.calendar.fiscal_year_of(billing_period)
     _check_place(to)
+    fiscal_year = session.fiscal_year(year)
+    with session.views() as views:
+        metric = metric or views.cost_metric(fiscal_year)
     request = ExportRequest(
         what=what,
         format=chosen or _format_of(to),
-        fiscal_year=session.fiscal_year(year),
+        fiscal_year=fiscal_year,
         node=node_path(node) if node else _own_node(session),
         billing_period=billing_period,
         account_id=account,
@@ -137,6 +155,7 @@ def _export(session: Session, request: ExportRequest, to: Path) -> None:
             file = _written(session, request, Path(directory) / to.name, step)
         outcome = carry_out(session, _finish(session, start, file))
         for path in reversed(file.paths):  # the main file comes last: where it is, all is
+            path.chmod(OWN)
             path.replace(to.parent / path.name)
     data = {
         "export_id": start.command_id,
@@ -164,7 +183,7 @@ def _written(session: Session, request: ExportRequest, path: Path, step: Step) -
     # pyarrow and xlsxwriter take half a second to load, which no other command should wait for.
     from command_line import export_files  # noqa: PLC0415
 
-    with session.views() as views, views.export(request) as export:
+    with session.views() as views, views.export(request, session.organization.calendar) as export:
         if request.format is ExportFormat.XLSX:
             export_files.check_rows(export.count(), request.format)
         paths = export_files.write(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from domain.calendar import Month
+from domain.cost_metric import DEFAULT_METRIC
 from domain.export import ExportKind, ExportRequest
 from domain.hierarchy import NodePath
 from views.paths import path_text
@@ -12,16 +14,16 @@ from views.scopes import at_or_below
 CURRENCY = """
 SELECT currency FROM budget_books WHERE fiscal_year = %(year)s
 UNION ALL SELECT currency FROM cost_periods WHERE fiscal_year = %(year)s LIMIT 1"""
+METRIC = """
+SELECT metric FROM cost_metrics WHERE fiscal_year <= %(year)s ORDER BY fiscal_year DESC LIMIT 1"""
 KNOWN_NODE = """
 SELECT EXISTS (SELECT FROM rollup WHERE fiscal_year = %(year)s AND path = %(node)s)"""
 
 # Spend by whose it is. Whatever else is asked for, only what is in this is ever read of it.
 _SPEND = """
-    SELECT s.product AS path, s.account_id, '' AS workload, s.billing_period, s.amount
-    FROM account_shares s WHERE s.fiscal_year = %(year)s AND {scope} AND {spend}"""
-_UNALLOCATED = """
-    SELECT u.account_id, u.billing_period, u.amount FROM unallocated_spend u
-    WHERE u.fiscal_year = %(year)s AND {unallocated}"""
+    SELECT s.product AS path, s.account_id, s.workload, s.billing_period, s.day, s.{metric} AS amount
+    FROM daily_shares s
+    WHERE s.billing_period BETWEEN %(first)s AND %(last)s AND {wanted} AND ({scope} OR {unallocated})"""
 _NODES = """
 SELECT n.level, n.path, '' AS account_id, '' AS workload, n.annual, coalesce({planned}, 0), n.actual, n.lines, p.state
 FROM (
@@ -31,7 +33,7 @@ FROM (
     FULL JOIN (
         SELECT level, CASE level WHEN 0 THEN '/' ELSE array_to_string((string_to_array(path, '/'))[1:level], '/') END
             COLLATE "C" AS path, sum(amount) AS amount
-        FROM spend CROSS JOIN generate_series(%(level)s, 4) AS level GROUP BY 1, 2
+        FROM spend CROSS JOIN generate_series(%(level)s, 4) AS level WHERE path <> '' GROUP BY 1, 2
     ) s USING (path)
 ) n
 LEFT JOIN rollup_months m ON m.fiscal_year = %(year)s AND m.path = n.path AND m.month = %(month)s
@@ -40,26 +42,45 @@ UNION ALL"""
 # A product stands after the nodes above it, its accounts after the product, each account's workloads after the account.
 # Paths are ordered by their parts, because `Web 2` comes before `Web/Checkout` as text.
 _ROLLUP = """
-WITH spend AS ({spend_rows}), unallocated AS ({unallocated_rows})
+WITH spend AS ({spend})
 SELECT t.level, t.path, t.account_id, coalesce(a.name, ''), t.workload, t.annual, t.planned, t.actual, t.lines, t.state
 FROM ({nodes}
     SELECT 5, path, account_id, '', NULL, NULL, sum(amount), NULL, NULL FROM spend GROUP BY path, account_id
     UNION ALL
     SELECT 6, path, account_id, workload, NULL, NULL, sum(amount), NULL, NULL FROM spend
     WHERE workload <> '' GROUP BY path, account_id, workload
-    UNION ALL
-    SELECT 5, '', account_id, '', NULL, NULL, sum(amount), NULL, NULL FROM unallocated GROUP BY account_id
 ) AS t (level, path, account_id, workload, annual, planned, actual, lines, state)
 LEFT JOIN accounts a ON a.account_id = t.account_id
 ORDER BY t.path = '', string_to_array(nullif(t.path, '/'), '/') NULLS FIRST, t.account_id, t.workload, t.level"""
-_CONTROL_OF_NODE = """
-SELECT coalesce((SELECT {actual} FROM {table} r WHERE r.fiscal_year = %(year)s AND r.path = %(node)s {month}), 0),
-    coalesce((SELECT sum(amount) FROM unallocated_spend u WHERE u.fiscal_year = %(year)s AND {unallocated}), 0)"""
-_CONTROL_OF_PART = """
-WITH spend AS ({spend_rows}), unallocated AS ({unallocated_rows})
-SELECT coalesce((SELECT sum(amount) FROM spend), 0), coalesce((SELECT sum(amount) FROM unallocated), 0)"""
+_DAILY = """
+WITH spend AS ({spend})
+SELECT s.day, s.billing_period, s.path, s.account_id, coalesce(a.name, ''), s.workload, s.amount
+FROM spend s LEFT JOIN accounts a ON a.account_id = s.account_id
+WHERE s.amount <> 0 ORDER BY s.day, s.path = '', s.path, s.account_id, s.workload"""
+# What budgets are compared with is summed up in the rollup; any other metric stands in the days alone.
+_CONTROL = """
+WITH chosen AS (
+    SELECT coalesce((SELECT metric FROM cost_metrics WHERE fiscal_year <= %(year)s ORDER BY fiscal_year DESC LIMIT 1),
+        %(default)s) = %(metric)s AND {is_whole_node} AS in_rollup
+),
+spend AS ({spend})
+SELECT CASE WHEN in_rollup
+        THEN coalesce((SELECT actual FROM {table} r WHERE r.fiscal_year = %(year)s AND r.path = %(node)s {month}), 0)
+        ELSE coalesce((SELECT sum(amount) FROM spend WHERE path <> ''), 0) END,
+    CASE WHEN in_rollup
+        THEN coalesce((SELECT sum(amount) FROM unallocated_spend u
+            WHERE u.billing_period BETWEEN %(first)s AND %(last)s AND {unallocated_allowed}), 0)
+        ELSE coalesce((SELECT sum(amount) FROM spend WHERE path = ''), 0) END
+FROM chosen"""
+# What was booked into one of the months from a closed one is in them, and what was booked elsewhere is not.
 _REPORT = """
-SELECT coalesce(sum(p.total), 0) FROM cost_periods p WHERE p.fiscal_year = %(year)s AND {period}"""
+SELECT coalesce((SELECT sum(amount::numeric)
+        FROM cost_periods p, jsonb_each_text(p.totals -> %(metric)s) AS t(name, amount)
+        WHERE p.billing_period BETWEEN %(first)s AND %(last)s), 0)
+    + coalesce((SELECT sum({metric}) FROM cost_adjustments
+        WHERE booked_in BETWEEN %(first)s AND %(last)s AND booked_in <> billing_period), 0)
+    - coalesce((SELECT sum({metric}) FROM cost_adjustments
+        WHERE billing_period BETWEEN %(first)s AND %(last)s AND booked_in <> billing_period), 0)"""
 
 
 class Queries(NamedTuple):
@@ -75,36 +96,43 @@ class Queries(NamedTuple):
     parameters: dict[str, Any]
 
 
-def of(request: ExportRequest) -> Queries:
+def of(request: ExportRequest, first: Month, last: Month) -> Queries:
+    """For the months from the first to the last."""
     is_part = bool(request.account_id or request.workload)
+    by_month = request.billing_period is not None
     scope, parameters = at_or_below("s.product", "node", request.node)
     node_scope, _ = at_or_below("path", "node", request.node)
     parts = {
-        "scope": scope,
+        "metric": request.metric.value,  # one of four names of columns
+        "scope": f"(s.product <> '' AND {scope})",
         "node_scope": node_scope,
-        "spend": _conditions(request, "s", workload=True),
-        "unallocated": _conditions(request, "u") if _may_have_unallocated(request) else "false",
-        "planned": "m.planned" if request.billing_period else "n.planned",
-        "period": _conditions(request, "p", account=False),
-        "actual": "actual",
-        "table": "rollup_months" if request.billing_period else "rollup",
-        "month": "AND r.month = %(month)s" if request.billing_period else "",
+        "wanted": _wanted(request),
+        "unallocated": "s.product = ''" if _may_have_unallocated(request) else "false",
+        "unallocated_allowed": "true" if _may_have_unallocated(request) else "false",
+        "is_whole_node": "false" if is_part else "true",
+        "planned": "m.planned" if by_month else "n.planned",
+        "table": "rollup_months" if by_month else "rollup",
+        "month": "AND r.month = %(month)s" if by_month else "",
     }
-    parts |= {"spend_rows": _SPEND.format(**parts), "unallocated_rows": _UNALLOCATED.format(**parts)}
+    parts["spend"] = _SPEND.format(**parts)
     parts["nodes"] = "" if is_part else _NODES.format(**parts)
+    is_rollup = request.what is ExportKind.ROLLUP
     return Queries(
-        rows=_ROLLUP.format(**parts),
-        control=(_CONTROL_OF_PART if is_part else _CONTROL_OF_NODE).format(**parts),
+        rows=(_ROLLUP if is_rollup else _DAILY).format(**parts),
+        control=_CONTROL.format(**parts),
         report=_REPORT.format(**parts),
         is_whole=request.node == NodePath.ROOT and not is_part,
-        has_nodes=request.what is ExportKind.ROLLUP and not is_part,
+        has_nodes=is_rollup and not is_part,
         parameters={
             **parameters,
             "year": request.fiscal_year,
             "node": path_text(request.node),
             "level": request.node.level,
-            "month": str(request.billing_period) if request.billing_period else None,
-            "period": request.billing_period.first_day if request.billing_period else None,
+            "month": str(request.billing_period) if by_month else None,
+            "first": first.first_day,
+            "last": last.first_day,
+            "metric": request.metric.value,
+            "default": DEFAULT_METRIC.value,
             "account": request.account_id,
             "workload": request.workload,
         },
@@ -116,12 +144,7 @@ def _may_have_unallocated(request: ExportRequest) -> bool:
     return request.node == NodePath.ROOT and not request.workload
 
 
-def _conditions(request: ExportRequest, table: str, *, account: bool = True, workload: bool = False) -> str:
-    conditions = []
-    if request.billing_period:
-        conditions.append(f"{table}.billing_period = %(period)s")
-    if account and request.account_id:
-        conditions.append(f"{table}.account_id = %(account)s")
-    if workload and request.workload:
-        conditions.append("false")
+def _wanted(request: ExportRequest) -> str:
+    conditions = ["s.account_id = %(account)s"] * bool(request.account_id)
+    conditions += ["s.workload = %(workload)s"] * bool(request.workload)
     return " AND ".join(conditions) or "true"

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from psycopg import Cursor
 
+from domain.calendar import FiscalCalendar
 from domain.errors import DamagedReport, NotFound
 from domain.export import ExportKind, ExportRequest
 from domain.hierarchy import NodePath
@@ -34,6 +35,8 @@ from views.generations import live
 from views.models import tidy
 
 BATCH_ROWS = 5_000
+STATEMENT_TIMEOUT_MS = 600_000
+"""For all rows to be found and sorted, before the first one comes."""
 
 
 class Totals(NamedTuple):
@@ -51,9 +54,11 @@ class Totals(NamedTuple):
 class OpenExport:
     """One export while it is read: ask for `batches` once, to the end, and then for `totals`."""
 
-    def __init__(self, cursor: Cursor[Any], request: ExportRequest) -> None:
+    def __init__(self, cursor: Cursor[Any], request: ExportRequest, calendar: FiscalCalendar) -> None:
         """Raises NotFound where there is nothing to export."""
-        self._cursor, self._query = cursor, export_sql.of(request)
+        months = (request.billing_period,) if request.billing_period else calendar.months(request.fiscal_year)
+        self._cursor, self._query = cursor, export_sql.of(request, months[0], months[-1])
+        cursor.execute(f"SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_MS}")
         self.request = request
         self.currency = self._currency()
         self.labels = books.labels(cursor, request.fiscal_year)

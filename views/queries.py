@@ -8,12 +8,13 @@ from datetime import date
 from time import monotonic, sleep
 from uuid import UUID
 
-from domain.calendar import Month
+from domain.calendar import FiscalCalendar, Month
+from domain.cost_metric import DEFAULT_METRIC, CostMetric
 from domain.decision import Persona
 from domain.errors import Unavailable
 from domain.export import ExportRequest
 from domain.hierarchy import PRODUCT_LEVEL, NodePath
-from views import books, directory, scopes
+from views import books, directory, export_sql, scopes
 from views.account_queries import KNOWN_MAX, AccountViews
 from views.audit import subject_key
 from views.exports import OpenExport
@@ -124,10 +125,16 @@ class Views(AccountViews):
             return books.closed_months(cursor, fiscal_year)
 
     @contextmanager
-    def export(self, request: ExportRequest) -> Iterator[OpenExport]:
+    def export(self, request: ExportRequest, calendar: FiscalCalendar) -> Iterator[OpenExport]:
         """Figures to be written into a file, all of one moment, for as long as it takes. Raises NotFound for none."""
         with self.snapshot() as cursor:
-            yield OpenExport(cursor, request)
+            yield OpenExport(cursor, request, calendar)
+
+    def cost_metric(self, fiscal_year: int) -> CostMetric:
+        """With which budgets are compared in that year."""
+        with self.snapshot() as cursor:
+            found = cursor.execute(export_sql.METRIC, {"year": fiscal_year}).fetchone()
+        return CostMetric(found[0]) if found else DEFAULT_METRIC
 
     # Schedules
 

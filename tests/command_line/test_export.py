@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import stat
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,8 @@ def company(working_accounts: AccountCompany) -> AccountCompany:
     return company
 
 
-def taken(allot: Allot, who: str, to: Path, *more: str) -> dict[str, Any]:
-    answer = allot("export", "rollup", "--year", YEAR, "--to", str(to), "--as", address(who), "--json", *more)
+def taken(allot: Allot, who: str, to: Path, *more: str, what: str = "rollup") -> dict[str, Any]:
+    answer = allot("export", what, "--year", YEAR, "--to", str(to), "--as", address(who), "--json", *more)
     assert answer.status == 0, answer.err
     found: dict[str, Any] = json.loads(answer.out)
     assert found["sha256"] == sha256(to.read_bytes()).hexdigest()
@@ -80,6 +81,7 @@ def test_who_may_take_what_and_what_is_recorded_of_it(allot: Allot, company: Acc
     )
     assert taken(allot, "Vic", folder / "all.parquet")["node"] == "/"
     assert pq.read_table(folder / "all.parquet").num_rows == len(rows)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
     # A business unit takes its own, whether it says so or not.
     unit = taken(allot, "Bea", folder / "unit.csv")
     assert (unit["node"], unit["total"], unit["report"]) == ("Retail", "100.0000000007", None)
@@ -87,6 +89,9 @@ def test_who_may_take_what_and_what_is_recorded_of_it(allot: Allot, company: Acc
     assert {row["account_id"] for row in rows_of(folder / "unit.csv")} == {"", SHOP}
     book = taken(allot, "Bea", folder / "web.xlsx", "--node", str(CHECKOUT.portfolio))
     assert openpyxl.load_workbook(folder / "web.xlsx")["Export"].max_row == book["rows"] + 1
+    days = taken(allot, "Bea", folder / "days.csv", what="daily")
+    assert (days["total"], days["rows"]) == (unit["total"], 2)
+    assert {row["day"] for row in rows_of(folder / "days.csv")} == {LAST_MONTH.isoformat()}
     other = taken(allot, "Uma", folder / "other.csv")
     assert (other["node"], other["total"], other["rows"]) == ("Retail 2", "0.00", 4)
     before = sorted(path.name for path in folder.iterdir())
@@ -107,7 +112,7 @@ def test_who_may_take_what_and_what_is_recorded_of_it(allot: Allot, company: Acc
     assert [entry["fact"]["sha256"] for entry in audit(allot, unit["sha256"])] == [unit["sha256"]]
     company.show()
     names = [entry["fact_name"] for entry in audit(allot, address("Bea"))]
-    assert names.count("export.Finished") == 2
+    assert names.count("export.Finished") == 3
 
 
 def test_what_cannot_be_written_is_said_before_anything_is_asked_for(

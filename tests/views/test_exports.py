@@ -10,13 +10,16 @@ import psycopg
 import pytest
 
 from domain.calendar import Month
-from domain.decision import Persona
+from domain.cost import PeriodImported
+from domain.cost_metric import CostMetric
+from domain.decision import Event, Persona
 from domain.errors import DamagedReport, NotFound
 from domain.export import ExportFormat, ExportKind, ExportRequest
 from domain.hierarchy import NodePath
 from tests.views.given import (
     ANN,
     BOB,
+    CALENDAR,
     ListLog,
     allocated_to,
     cost,
@@ -61,7 +64,7 @@ def company(log: ListLog, projector: Projector, database_url: str) -> None:
 
 
 def read(views: Views, wanted: ExportRequest) -> tuple[list[dict[str, Any]], Totals]:
-    with views.export(wanted) as export:
+    with views.export(wanted, CALENDAR) as export:
         rows = [row for batch in export.batches() for row in batch]
         assert export.count() == len(rows)
         return [_named(export.columns, row) for row in rows], export.totals
@@ -136,11 +139,70 @@ def test_a_month_an_account_and_a_workload_are_parts(views: Views, company: None
     assert read(views, request(workload="none"))[0] == []
 
 
+def test_every_day_of_an_account_product_and_workload_is_a_row(views: Views, company: None, database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "UPDATE daily_shares SET workload = 'Launch' WHERE account_id = %s AND day < '2026-06-01'", [ONE]
+        )
+    rows, totals = read(views, request(what=ExportKind.DAILY))
+    names = ("day", "billing_period", "e4", "account_id", "workload")
+    assert [
+        f"{' '.join(str(row[name]).removeprefix('00000000000') for name in names)} {row['unblended']:f}" for row in rows
+    ] == [
+        "2026-05-03 2026-05 Books 1 Launch 66.6700000007",
+        "2026-05-03 2026-05 Cart 1 Launch 33.33",
+        "2026-05-04 2026-05 Cart 2  4.25",
+        "2026-05-04 2026-05 Cart 2  4.25",
+        "2026-05-31 2026-05  3  0.000000000000000001",
+        "2026-06-03 2026-06 Books 1  -7.34",
+        "2026-06-03 2026-06 Cart 1  -3.67",
+    ]
+    assert totals.total == totals.report == sum(row.unblended for row in COSTS)
+    assert sum(row["unblended"] for row in rows) == totals.total
+    launch, totals = read(views, request(what=ExportKind.DAILY, workload="Launch"))
+    assert {row["workload"] for row in launch} == {"Launch"}
+    assert (totals.total, totals.report) == (Decimal("100.0000000007"), None)
+    cart, totals = read(views, request(CART, ExportKind.DAILY, billing_period=Month(2026, 6)))
+    assert (len(cart), totals.total) == (1, Decimal("-3.67"))
+    tree, _ = read(views, request(CART))
+    assert told(tree)[1:] == [f"5 {CART} {ONE} 29.66", f"6 {CART} {ONE} 33.33", f"5 {CART} {TWO} 4.25"]
+
+
+def test_each_metric_adds_up_to_what_the_reports_say_of_it(
+    views: Views, log: ListLog, projector: Projector, database_url: str
+) -> None:
+    store_costs(database_url, COSTS)
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "UPDATE cost_rows SET amortized = unblended * 2, net_amortized = 0, net_unblended = unblended"
+        )
+    log.add(vended(ONE), allocated_to(ONE, date(2026, 1, 1), {CART: "100"}))
+    for period in ("2026-05", "2026-06"):
+        stream, fact = imported(COSTS, period)
+        assert isinstance(fact, PeriodImported)
+        twice = {name: amount * 2 for name, amount in fact.totals.items()}
+        metrics = {"amortized": twice, "net_unblended": fact.totals, "net_amortized": {}}
+        log.add(Event(stream, fact.model_copy(update={"metric_totals": metrics})))
+    projector.catch_up()
+    whole = sum(row.unblended for row in COSTS)
+    assert views.cost_metric(2026) is CostMetric.UNBLENDED
+    for metric, total in (
+        ("unblended", whole),
+        ("amortized", whole * 2),
+        ("net_unblended", whole),
+        ("net_amortized", 0),
+    ):
+        for what in ExportKind:
+            rows, totals = read(views, request(what=what, metric=metric))
+            assert totals.total == totals.report == total, (metric, what)
+            assert (rows == []) == (what is ExportKind.DAILY and metric == "net_amortized")
+
+
 FAULTS = (
-    "UPDATE account_shares SET amount = amount + 0.000000000000000001 WHERE account_id = '000000000001'",
-    "DELETE FROM account_shares WHERE account_id = '000000000002'",
+    "UPDATE daily_shares SET unblended = unblended + 0.000000000000000001 WHERE account_id = '000000000001'",
+    "DELETE FROM daily_shares WHERE account_id = '000000000002'",
     "UPDATE unallocated_spend SET amount = amount + 0.000000000000000001",
-    "UPDATE cost_periods SET total = total + 0.000000000000000001",
+    """UPDATE cost_periods SET totals = jsonb_set(totals, '{unblended,Usage}', '"100"')""",
     "UPDATE rollup SET actual = actual - 0.000000000000000001 WHERE path = '/'",
 )
 
@@ -150,7 +212,7 @@ def test_an_export_that_does_not_add_up_is_not_written(views: Views, company: No
         for fault in FAULTS:
             with connection.transaction(force_rollback=True), connection.cursor() as cursor:
                 cursor.execute(fault.encode())
-                export = OpenExport(cursor, request())
+                export = OpenExport(cursor, request(), CALENDAR)
                 with pytest.raises(DamagedReport, match="does not add up") as wrong:
                     list(export.batches())
             assert wrong.value.code == "NotReconciled"
