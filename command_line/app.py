@@ -9,6 +9,7 @@ from command_line import (
     audit,
     budget,
     cost,
+    export,
     installation,
     month,
     notify,
@@ -42,6 +43,7 @@ app.add_typer(person.app, name="person")
 app.add_typer(organization.app, name="organization")
 app.add_typer(cost.app, name="cost")
 app.command("rollup")(rollup.rollup)
+app.command("export")(export.export)
 app.command("tasks")(tasks.tasks)
 app.command("audit")(audit.audit)
 app.add_typer(notify.app, name="notify")

@@ -22,6 +22,7 @@ from domain import (
     cost,
     expectation,
     expected_account,
+    export,
     first_bill,
     people,
     people_commands,
@@ -51,6 +52,7 @@ RULES: Mapping[type[Command], Rule] = {
     **alignment.RULES,
     **cost.RULES,
     **first_bill.RULES,
+    **export.RULES,
 }
 
 _ALL_FACTS: tuple[type[Fact], ...] = (
@@ -65,6 +67,7 @@ _ALL_FACTS: tuple[type[Fact], ...] = (
     *account_trouble.FACTS,
     *expectation.FACTS,
     *cost.FACTS,
+    *export.FACTS,
 )
 FACTS: Mapping[str, type[Fact]] = {fact.fact_name: fact for fact in _ALL_FACTS}
 if len(FACTS) < len(_ALL_FACTS):
@@ -85,6 +88,7 @@ FOLDS: Mapping[str, Fold] = {
     "vending": Fold(False, account_trouble.evolve),
     "account_event": Fold(False, account_trouble.evolve),
     "cost": Fold(cost.CostPeriod(), cost.evolve),
+    "export": Fold(export.Export(), export.evolve),
     "refusal": Fold(None, lambda _state, fact: fact),
 }
 """By stream category."""
@@ -113,7 +117,9 @@ AnyCommand = Annotated[
     | account_proposals.DeclineProposal
     | account_rules.ReplaceAccountRules
     | expected_account.ExpectAccounts
-    | expected_account.WithdrawExpectation,
+    | expected_account.WithdrawExpectation
+    | export.StartExport
+    | export.FinishExport,
     Field(discriminator="kind"),
 ]
 """What may be sent from outside; the other commands are made by activities from what they read."""

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic_core import to_json
 
-from domain import account_rules, account_trouble, expectation
+from domain import account_rules, account_trouble, expectation, export
 from domain.account_facts import (
     FACTS as ACCOUNT_FACTS,
 )
@@ -103,6 +103,7 @@ _FACTS: tuple[type[Fact], ...] = (
     *account_trouble.FACTS,
     *expectation.FACTS,
     PeriodImported,
+    *export.FACTS,
 )
 
 
@@ -153,6 +154,8 @@ def subjects(fact: Fact) -> list[str]:
             return [str(fact.fiscal_year), str(fact.month)]
         case PeriodImported():
             return [str(fact.billing_period), fact.report_version]
+        case export.ExportFact():
+            return _of_export(fact)
         case CommandRefused():
             return [fact.subject, *fact.subject.split("/", 1)[1:]]
         case _:
@@ -183,6 +186,12 @@ def _subjects_of_accounts(fact: Fact) -> list[str]:
             return [fact.message_id]
         case _:
             return _subjects_of_people(fact)
+
+
+def _of_export(fact: export.ExportFact) -> list[str]:
+    """Who took it, from where, and the file by its hash."""
+    file = [fact.sha256] if isinstance(fact, export.Finished) else []
+    return [str(fact.taken_by), path_text(fact.node), *([fact.account_id] if fact.account_id else []), *file]
 
 
 def _of_expected(key: str) -> list[str]:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from datetime import date
 from time import monotonic, sleep
 from uuid import UUID
 
-from domain.calendar import Month
+from domain.calendar import FiscalCalendar, Month
+from domain.cost_metric import DEFAULT_METRIC, CostMetric
+from domain.decision import Persona
 from domain.errors import Unavailable
+from domain.export import ExportRequest
 from domain.hierarchy import PRODUCT_LEVEL, NodePath
-from views import books, directory
+from views import books, directory, export_sql, scopes
 from views.account_queries import KNOWN_MAX, AccountViews
 from views.audit import subject_key
+from views.exports import OpenExport
 from views.generations import live
 from views.inbox import found_tasks, task_detail
 from views.models import (
@@ -55,6 +61,7 @@ _CATEGORIES = (
     "person",
     "holders",
     "organization",
+    "export",
     "refusal",
 )
 _AUDIT = """
@@ -121,6 +128,18 @@ class Views(AccountViews):
         with self.snapshot() as cursor:
             return books.closed_months(cursor, fiscal_year)
 
+    @contextmanager
+    def export(self, request: ExportRequest, calendar: FiscalCalendar) -> Iterator[OpenExport]:
+        """Figures to be written into a file, all of one moment, for as long as it takes. Raises NotFound for none."""
+        with self.snapshot() as cursor:
+            yield OpenExport(cursor, request, calendar)
+
+    def cost_metric(self, fiscal_year: int) -> CostMetric:
+        """With which budgets are compared in that year."""
+        with self.snapshot() as cursor:
+            found = cursor.execute(export_sql.METRIC, {"year": fiscal_year}).fetchone()
+        return CostMetric(found[0]) if found else DEFAULT_METRIC
+
     # Schedules
 
     def schedule(self, fiscal_year: int, product: NodePath) -> ScheduleDetail | None:
@@ -160,6 +179,11 @@ class Views(AccountViews):
         """What this person was given and has given, by first day; those that are over or ended, too."""
         with self.snapshot() as cursor:
             return directory.delegations(cursor, person_id)
+
+    def held(self, person_id: UUID, today: date, personas: Collection[Persona]) -> tuple[NodePath, ...]:
+        """The outermost nodes that somebody holds on that day as one of these personas; see `views.scopes`."""
+        with self.snapshot() as cursor:
+            return scopes.held(cursor, person_id, today, personas)
 
     # The past
 
