@@ -18,8 +18,13 @@ from domain import (
     alignment,
     budget,
     budget_load,
+    claim,
+    claim_commands,
     closing,
     cost,
+    estimate_commands,
+    estimate_decisions,
+    estimate_waiting,
     expected_account,
     first_bill,
     people,
@@ -30,6 +35,8 @@ from domain import (
     schedule_decisions,
     schedule_waiting,
     waiting,
+    workload,
+    workload_commands,
 )
 from domain.decision import Command, CommandRefused, Fact, Fold, Rule
 
@@ -50,6 +57,11 @@ RULES: Mapping[type[Command], Rule] = {
     **alignment.RULES,
     **cost.RULES,
     **first_bill.RULES,
+    **workload_commands.RULES,
+    **estimate_commands.RULES,
+    **estimate_decisions.RULES,
+    **estimate_waiting.RULES,
+    **claim_commands.RULES,
 }
 
 _ALL_FACTS: tuple[type[Fact], ...] = (
@@ -64,6 +76,8 @@ _ALL_FACTS: tuple[type[Fact], ...] = (
     *account_trouble.FACTS,
     *expected_account.FACTS,
     *cost.FACTS,
+    *workload.FACTS,
+    *claim.FACTS,
 )
 FACTS: Mapping[str, type[Fact]] = {fact.fact_name: fact for fact in _ALL_FACTS}
 if len(FACTS) < len(_ALL_FACTS):
@@ -83,6 +97,8 @@ FOLDS: Mapping[str, Fold] = {
     "expected_account": Fold(expected_account.Expectation(), expected_account.evolve),
     "vending": Fold(False, account_trouble.evolve),
     "account_event": Fold(False, account_trouble.evolve),
+    "workload": Fold(workload.Workload(), workload.evolve),
+    "claim": Fold(claim.Resource(), claim.evolve),
     "cost": Fold(cost.CostPeriod(), cost.evolve),
     "refusal": Fold(None, lambda _state, fact: fact),
 }
@@ -112,7 +128,18 @@ AnyCommand = Annotated[
     | account_proposals.DeclineProposal
     | account_rules.ReplaceAccountRules
     | expected_account.ExpectAccounts
-    | expected_account.WithdrawExpectation,
+    | expected_account.WithdrawExpectation
+    | workload_commands.CreateWorkload
+    | workload_commands.RenameWorkload
+    | workload_commands.EndWorkload
+    | workload_commands.WithdrawWorkload
+    | estimate_commands.SubmitEstimate
+    | estimate_commands.WithdrawEstimate
+    | estimate_commands.ReviseEstimate
+    | estimate_decisions.ApproveEstimate
+    | estimate_decisions.RejectEstimate
+    | claim_commands.ClaimResources
+    | claim_commands.ReleaseResources,
     Field(discriminator="kind"),
 ]
 """What may be sent from outside; the other commands are made by activities from what they read."""

@@ -12,12 +12,14 @@ from views import (
     actuals,
     audit,
     budgets,
+    claims,
     closing,
     expected_accounts,
     people,
     rollup,
     schedules,
     tasks,
+    workloads,
 )
 from views.batch import Projection
 from views.tables import Table
@@ -31,7 +33,9 @@ PROJECTIONS: tuple[Projection, ...] = (
     expected_accounts.PROJECTION,
     account_rules.PROJECTION,
     account_troubles.PROJECTION,
-    tasks.PROJECTION,  # after all whose rows it looks at: people, budgets, schedules, accounts
+    workloads.PROJECTION,
+    claims.PROJECTION,  # after workloads, with which claims end
+    tasks.PROJECTION,  # after all whose rows it looks at: people, budgets, schedules, accounts, workloads
     actuals.PROJECTION,
     audit.PROJECTION,
     rollup.PROJECTION,  # the last one: it adds up what the others changed
