@@ -144,7 +144,9 @@ def report(lines: int = LINES, folder: Path = CACHE) -> Path:
         )
         connection.execute(f"COPY ({query}) TO '{root / key}' (FORMAT parquet, COMPRESSION snappy)")
     columns = pq.read_schema(root / keys[0]).names
-    manifest.write_text(json.dumps(_manifest(keys, columns), indent=1), encoding="utf-8")  # last: it says that all is there
+    manifest.write_text(
+        json.dumps(_manifest(keys, columns), indent=1), encoding="utf-8"
+    )  # last: it says that all is there
     return root
 
 

@@ -18,8 +18,13 @@ from domain import (
     alignment,
     budget,
     budget_load,
+    claim,
+    claim_commands,
     closing,
     cost,
+    estimate_commands,
+    estimate_decisions,
+    estimate_waiting,
     expectation,
     expected_account,
     export,
@@ -32,6 +37,8 @@ from domain import (
     schedule_decisions,
     schedule_waiting,
     waiting,
+    workload,
+    workload_commands,
 )
 from domain.decision import Command, CommandRefused, Fact, Fold, Rule
 
@@ -53,6 +60,11 @@ RULES: Mapping[type[Command], Rule] = {
     **cost.RULES,
     **first_bill.RULES,
     **export.RULES,
+    **workload_commands.RULES,
+    **estimate_commands.RULES,
+    **estimate_decisions.RULES,
+    **estimate_waiting.RULES,
+    **claim_commands.RULES,
 }
 
 _ALL_FACTS: tuple[type[Fact], ...] = (
@@ -68,6 +80,8 @@ _ALL_FACTS: tuple[type[Fact], ...] = (
     *expectation.FACTS,
     *cost.FACTS,
     *export.FACTS,
+    *workload.FACTS,
+    *claim.FACTS,
 )
 FACTS: Mapping[str, type[Fact]] = {fact.fact_name: fact for fact in _ALL_FACTS}
 if len(FACTS) < len(_ALL_FACTS):
@@ -87,6 +101,8 @@ FOLDS: Mapping[str, Fold] = {
     "expected_account": Fold(expectation.Expectation(), expectation.evolve),
     "vending": Fold(False, account_trouble.evolve),
     "account_event": Fold(False, account_trouble.evolve),
+    "workload": Fold(workload.Workload(), workload.evolve),
+    "claim": Fold(claim.Resource(), claim.evolve),
     "cost": Fold(cost.CostPeriod(), cost.evolve),
     "export": Fold(export.Export(), export.evolve),
     "refusal": Fold(None, lambda _state, fact: fact),
@@ -119,7 +135,18 @@ AnyCommand = Annotated[
     | expected_account.ExpectAccounts
     | expected_account.WithdrawExpectation
     | export.StartExport
-    | export.FinishExport,
+    | export.FinishExport
+    | workload_commands.CreateWorkload
+    | workload_commands.RenameWorkload
+    | workload_commands.EndWorkload
+    | workload_commands.WithdrawWorkload
+    | estimate_commands.SubmitEstimate
+    | estimate_commands.WithdrawEstimate
+    | estimate_commands.ReviseEstimate
+    | estimate_decisions.ApproveEstimate
+    | estimate_decisions.RejectEstimate
+    | claim_commands.ClaimResources
+    | claim_commands.ReleaseResources,
     Field(discriminator="kind"),
 ]
 """What may be sent from outside; the other commands are made by activities from what they read."""

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic_core import to_json
 
-from domain import account_rules, account_trouble, expectation, export
+from domain import account_rules, account_trouble, claim, expectation, export, workload
 from domain.account_facts import (
     FACTS as ACCOUNT_FACTS,
 )
@@ -49,6 +49,7 @@ from views.account_rows import waiting_account
 from views.batch import Batch, BrokenLog, Projection
 from views.paths import path_text
 from views.tables import Json, Table
+from views.workload_rows import key_text, waiting_workload
 
 SUBJECT_BYTES_MAX = 2_000
 """Of one key in the index, which takes 2,704 at most; the longest product path has 1,603."""
@@ -104,6 +105,8 @@ _FACTS: tuple[type[Fact], ...] = (
     *expectation.FACTS,
     PeriodImported,
     *export.FACTS,
+    *workload.FACTS,
+    *claim.FACTS,
 )
 
 
@@ -145,7 +148,8 @@ def subjects(fact: Fact) -> list[str]:
         case ScheduleFact():
             return [path_text(fact.product)]
         case Reminded() | Escalated():
-            return [waiting_account(fact) or path_text(fact.product)]
+            found = waiting_workload(fact)
+            return [waiting_account(fact) or path_text(fact.product), *([key_text(*found)] if found else [])]
         case AnnualApproved() | ProductWithdrawn():
             return [path_text(fact.product), fact.content_hash]
         case BudgetLoaded():
@@ -156,6 +160,11 @@ def subjects(fact: Fact) -> list[str]:
             return [str(fact.billing_period), fact.report_version]
         case export.ExportFact():
             return _of_export(fact)
+        case workload.WorkloadFact():
+            return [path_text(fact.product), key_text(path_text(fact.product), fact.workload)]
+        case claim.ClaimFact():
+            product = path_text(fact.product)
+            return [product, key_text(product, fact.workload), fact.account_id, fact.resource]
         case CommandRefused():
             return [fact.subject, *fact.subject.split("/", 1)[1:]]
         case _:

@@ -66,8 +66,6 @@ class Changes:
     """Imports, each with the version of the same payer that was in force before; empty for the first one."""
     realigned: dict[str, set[date]] = field(default_factory=dict)
     """Accounts with new allocations, and the days from which these hold."""
-    claimed: dict[str, date] = field(default_factory=dict)
-    """Accounts in which resources were claimed or released, and the first day that this changes."""
     measured_from: int | None = None
     """The first fiscal year that another metric was chosen for."""
     products: dict[tuple[str, int], None] = field(default_factory=dict)
@@ -76,6 +74,16 @@ class Changes:
     """Accounts of which anything was recorded, or whose turn somebody was reminded of; in order."""
     seats: set[tuple[str, str]] = field(default_factory=set)
     """Personas on nodes whose holders changed."""
+    workloads: dict[tuple[str, str], None] = field(default_factory=dict)
+    """Products and names of workloads of which anything was recorded, or whose turn somebody was reminded of."""
+    tasks_over: set[tuple[str, int]] = field(default_factory=set)
+    """Subjects and years of tasks that stand under another year now."""
+    ends_moved: set[tuple[str, str]] = field(default_factory=set)
+    """Products and names of workloads that end on another day than before."""
+    resources: dict[tuple[str, str], None] = field(default_factory=dict)
+    """Accounts and keys of resources that were claimed or released."""
+    claimed: dict[str, date] = field(default_factory=dict)
+    """By account, the first day from which its claims changed."""
 
     def year(self, fiscal_year: int, product: str, change: Change) -> None:
         add_to(self.years, (fiscal_year, product), change)
@@ -84,6 +92,10 @@ class Changes:
         """Counts for the year as well."""
         add_to(self.months, (fiscal_year, product, month), change)
         add_to(self.years, (fiscal_year, product), change)
+
+    def claims_moved(self, account_id: str, day: date) -> None:
+        """Claims of that account are others from that day on."""
+        self.claimed[account_id] = min(day, self.claimed.get(account_id, day))
 
 
 class Batch:

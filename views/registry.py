@@ -20,6 +20,7 @@ from views import (
     rollup,
     schedules,
     tasks,
+    workloads,
 )
 from views.batch import Projection
 from views.tables import Table
@@ -33,8 +34,9 @@ PROJECTIONS: tuple[Projection, ...] = (
     expected_accounts.PROJECTION,
     account_rules.PROJECTION,
     account_troubles.PROJECTION,
-    tasks.PROJECTION,  # after all whose rows it looks at: people, budgets, schedules, accounts
-    claims.PROJECTION,
+    workloads.PROJECTION,
+    claims.PROJECTION,  # after workloads, with which claims end
+    tasks.PROJECTION,  # after all whose rows it looks at: people, budgets, schedules, accounts, workloads
     cost_periods.PROJECTION,
     actuals.PROJECTION,
     audit.PROJECTION,

@@ -13,6 +13,7 @@ from pydantic_core import from_json, to_json
 
 from domain.calendar import Month
 from domain.decision import Fact, RecordedEvent
+from domain.hierarchy import NodePath
 from domain.money import plain, total
 from domain.schedule import (
     FACTS,
@@ -30,18 +31,20 @@ from domain.schedule import (
     WentOverBudget,
     Withdrawn,
     YearEnded,
+    schedule_stream,
 )
 from domain.waiting import Escalated, Reminded
-from views.account_rows import waiting_account
 from views.batch import ZERO, Batch, Change, Projection, missing
 from views.budgets import LINES
 from views.paths import path_text
 from views.schedule_rows import SCHEDULES, ScheduleRow
 from views.tables import Json
 
+_SCHEDULE = f"{schedule_stream(0, NodePath.ROOT).category}/"
+
 
 def wants(batch: Batch, _: RecordedEvent, fact: Any) -> None:
-    if _is_of_account(fact):
+    if _is_of_another(fact):
         return
     product = path_text(fact.product)
     batch.rows(SCHEDULES).want(fact.fiscal_year, product)
@@ -50,7 +53,7 @@ def wants(batch: Batch, _: RecordedEvent, fact: Any) -> None:
 
 
 def fold(batch: Batch, event: RecordedEvent, fact: Any) -> None:
-    if _is_of_account(fact):
+    if _is_of_another(fact):
         return
     schedules = batch.rows(SCHEDULES)
     before = schedules.get(fact.fiscal_year, path_text(fact.product))
@@ -67,9 +70,9 @@ def fold(batch: Batch, event: RecordedEvent, fact: Any) -> None:
             _count(batch, before)
 
 
-def _is_of_account(fact: Fact) -> bool:
-    """Whether somebody is waited for because of an account, and not of a schedule."""
-    return isinstance(fact, Reminded | Escalated) and waiting_account(fact) is not None
+def _is_of_another(fact: Fact) -> bool:
+    """Whether somebody is waited for because of something else than a schedule."""
+    return isinstance(fact, Reminded | Escalated) and not fact.subject.startswith(_SCHEDULE)
 
 
 def _submitted(event: RecordedEvent, fact: Submitted, before: ScheduleRow | None) -> ScheduleRow:

@@ -18,11 +18,13 @@ class TaskKind(StrEnum):
     DECIDE_RESCHEDULE = "decide_reschedule"
     ALLOCATE_ACCOUNT = "allocate_account"
     DECIDE_ALLOCATION = "decide_allocation"
+    APPROVE_ESTIMATE = "approve_estimate"
+    REVISE_ESTIMATE = "revise_estimate"
 
 
 class TaskRow(NamedTuple):
     subject: str
-    """A product path, or an account id."""
+    """A product path, an account id, or a workload: its product's path and its name below that."""
     fiscal_year: int
     """0 for a task of no year."""
     kind: str
@@ -65,7 +67,7 @@ TASKS = Table(
         "(fiscal_year, position)",
     ),
 )
-"""One open task a subject and year: of a schedule, or an account, it is always one person's turn."""
+"""One open task a subject and year: of a schedule, an account, an estimate, it is always one person's turn."""
 
 
 def new_task(

@@ -27,6 +27,8 @@ from domain.people import Granted, GrantWithdrawn
 from domain.schedule import FACTS as SCHEDULE_FACTS
 from domain.schedule import LIVING, State
 from domain.waiting import Escalated, Reminded
+from domain.workload import FACTS as WORKLOAD_FACTS
+from domain.workload import WorkloadFact
 from views.account_rows import ACCOUNTS, waiting_account
 from views.account_tasks import NO_YEAR, task_of_account, with_stand_ins
 from views.accounts import FACTS as ACCOUNT_FACTS
@@ -37,6 +39,8 @@ from views.people import GRANTS
 from views.schedule_rows import SCHEDULES, ScheduleRow
 from views.task_rows import TASKS, TaskRow, new_task
 from views.task_rows import TaskKind as TaskKind
+from views.workload_rows import WORKLOADS, is_workload, product_of, text_key, waiting_workload
+from views.workload_tasks import task_of_workload
 
 DECISIONS = frozenset({TaskKind.APPROVE_SCHEDULE, TaskKind.DECIDE_RESCHEDULE})
 """On schedules."""
@@ -55,6 +59,8 @@ def wants(batch: Batch, _: RecordedEvent, fact: Any) -> None:
             batch.rows(GRANTS).want(fact.persona.value, path_text(fact.node))
         case _ if (account_id := _account_of(fact)) is not None:
             _want_account(batch, account_id)
+        case _ if (workload := _workload_of(fact)) is not None:
+            batch.rows(WORKLOADS).want(*workload)
         case _:
             product = path_text(fact.product)
             batch.rows(SCHEDULES).want(fact.fiscal_year, product)
@@ -69,11 +75,18 @@ def _account_of(fact: Any) -> str | None:
     return str(fact.account_id) if type(fact) in ACCOUNT_FACTS else None
 
 
+def _workload_of(fact: Any) -> tuple[str, str] | None:
+    """The workload that it is about; its changes are noted by the fold of workloads, which comes before this one."""
+    if isinstance(fact, Reminded | Escalated):
+        return waiting_workload(fact)
+    return (path_text(fact.product), fact.workload) if isinstance(fact, WorkloadFact) else None
+
+
 def _want_task(batch: Batch, product: str, fiscal_year: int) -> None:
     """With the seats that it may depend on."""
     batch.rows(TASKS).want(product, fiscal_year)
     grants = batch.rows(GRANTS)
-    grants.want(Persona.PRODUCT_OWNER.value, product)
+    grants.want(Persona.PRODUCT_OWNER.value, product_of(product))
     grants.want(Persona.PORTFOLIO_OWNER.value, _portfolio(product))
 
 
@@ -90,14 +103,17 @@ def fold(batch: Batch, _: RecordedEvent, fact: Any) -> None:
                 batch.changes.seats.add((fact.persona.value, path_text(fact.node)))
         case _ if (account_id := _account_of(fact)) is not None:
             batch.changes.accounts[account_id] = None
+        case _ if _workload_of(fact) is not None:
+            pass
         case _:
             batch.changes.products[path_text(fact.product), fact.fiscal_year] = None
 
 
 def settle(batch: Batch) -> None:
     touched = {**batch.changes.products, **{(account_id, NO_YEAR): None for account_id in batch.changes.accounts}}
+    touched |= _of_workloads(batch)
     of_seats = [key for key in _of_seats(batch) if key not in touched]
-    for subject, fiscal_year in of_seats:
+    for subject, fiscal_year in (*of_seats, *(key for key in touched if is_workload(key[0]))):
         if fiscal_year == NO_YEAR:
             _want_account(batch, subject)
         else:
@@ -111,13 +127,33 @@ def settle(batch: Batch) -> None:
             tasks.put(addressed)
 
 
+def _of_workloads(batch: Batch) -> dict[tuple[str, int], None]:
+    """Tasks that may have changed with their workloads: under the year where they are now, and where they were."""
+    workloads = batch.rows(WORKLOADS)
+    rows = [row for key in batch.changes.workloads if (row := workloads.get(*key)) is not None]
+    keys = [*sorted(batch.changes.tasks_over), *((row.subject, row.fiscal_year) for row in rows)]
+    return {key: None for key in keys if key[1] != NO_YEAR}
+
+
 def _settle_subject(batch: Batch, subject: str, fiscal_year: int) -> None:
     tasks = batch.rows(TASKS)
-    task = _of_account(batch, subject) if fiscal_year == NO_YEAR else _of_product(batch, subject, fiscal_year)
+    task = _task_of(batch, subject, fiscal_year)
     if task is None:
         tasks.delete(subject, fiscal_year)
     elif (addressed := _addressed(batch, task)) != tasks.get(subject, fiscal_year):
         tasks.put(addressed)
+
+
+def _task_of(batch: Batch, subject: str, fiscal_year: int) -> TaskRow | None:
+    """What somebody has to do, but not yet who."""
+    if is_workload(subject):
+        row = batch.rows(WORKLOADS).get(*text_key(subject))
+        if row is None or row.fiscal_year != fiscal_year:
+            return None
+        return task_of_workload(row, last_day(batch.organization, fiscal_year))
+    if fiscal_year == NO_YEAR:
+        return _of_account(batch, subject)
+    return _of_product(batch, subject, fiscal_year)
 
 
 def _of_seats(batch: Batch) -> list[tuple[str, int]]:
@@ -225,8 +261,9 @@ def _holders(batch: Batch, persona: str, node: str) -> set[str]:
     return {str(row.person_id) for row in batch.rows(GRANTS).having(persona, node)}
 
 
-def _portfolio(product: str) -> str:
-    return above(product) or ""
+def _portfolio(subject: str) -> str:
+    """Of a product, or of the product that a workload belongs to."""
+    return above(product_of(subject)) or ""
 
 
 _FACTS: tuple[type[Fact], ...] = (
@@ -238,5 +275,6 @@ _FACTS: tuple[type[Fact], ...] = (
     Granted,
     GrantWithdrawn,
     *ACCOUNT_FACTS,
+    *WORKLOAD_FACTS,
 )
 PROJECTION = Projection((TASKS,), _FACTS, wants, fold, settle)

@@ -262,6 +262,62 @@ CREATE TABLE account_troubles_v4 (
 
 CREATE INDEX ON account_troubles_v4 (position);
 
+CREATE TABLE workloads_v4 (
+    product text COLLATE "C" NOT NULL,
+    workload text COLLATE "C" NOT NULL,
+    title text COLLATE "C" NOT NULL,
+    account_id text COLLATE "C" NOT NULL,
+    launch_month text COLLATE "C" NOT NULL,
+    end_month text COLLATE "C" NOT NULL,
+    ends_on date NOT NULL,
+    withdrawn_on date,
+    created_by uuid NOT NULL,
+    created_at timestamptz NOT NULL,
+    state text COLLATE "C" NOT NULL,
+    version bigint NOT NULL,
+    turn bigint NOT NULL,
+    since timestamptz NOT NULL,
+    since_position bigint NOT NULL,
+    round bigint NOT NULL,
+    fiscal_year bigint NOT NULL,
+    currency text COLLATE "C" NOT NULL,
+    submitted jsonb NOT NULL,
+    submitted_total numeric(60,18) NOT NULL,
+    submitted_by uuid,
+    submitted_for uuid,
+    submitted_at timestamptz,
+    calculator_url text COLLATE "C" NOT NULL,
+    note text COLLATE "C" NOT NULL,
+    approved jsonb,
+    decided_by uuid,
+    decided_for uuid,
+    decided_at timestamptz,
+    reason text COLLATE "C" NOT NULL,
+    reminders bigint NOT NULL,
+    escalated_at timestamptz,
+    updated_at timestamptz NOT NULL,
+    PRIMARY KEY (product, workload)
+);
+
+CREATE INDEX ON workloads_v4 (account_id);
+
+CREATE TABLE claims_v4 (
+    account_id text COLLATE "C" NOT NULL,
+    resource text COLLATE "C" NOT NULL,
+    since date NOT NULL,
+    until date,
+    product text COLLATE "C" NOT NULL,
+    workload text COLLATE "C" NOT NULL,
+    component text COLLATE "C" NOT NULL,
+    released_on date,
+    claimed_by uuid NOT NULL,
+    claimed_at timestamptz NOT NULL,
+    note text COLLATE "C" NOT NULL,
+    PRIMARY KEY (account_id, resource, since)
+);
+
+CREATE INDEX ON claims_v4 (product, workload);
+
 CREATE TABLE tasks_v4 (
     subject text COLLATE "C" NOT NULL,
     fiscal_year bigint NOT NULL,
@@ -291,16 +347,6 @@ CREATE INDEX ON tasks_v4 (above_node, position) WHERE above_node IS NOT NULL;
 CREATE INDEX ON tasks_v4 (fiscal_year, position) WHERE to_admins;
 
 CREATE INDEX ON tasks_v4 (fiscal_year, position);
-
-CREATE TABLE claims_v4 (
-    account_id text COLLATE "C" NOT NULL,
-    resource text COLLATE "C" NOT NULL,
-    since date NOT NULL,
-    until date,
-    product text COLLATE "C" NOT NULL,
-    workload text COLLATE "C" NOT NULL,
-    PRIMARY KEY (account_id, resource, since)
-);
 
 CREATE TABLE cost_periods_v4 (
     billing_period date NOT NULL,
@@ -487,9 +533,11 @@ CREATE VIEW account_rules AS SELECT * FROM account_rules_v4;
 
 CREATE VIEW account_troubles AS SELECT * FROM account_troubles_v4;
 
-CREATE VIEW tasks AS SELECT * FROM tasks_v4;
+CREATE VIEW workloads AS SELECT * FROM workloads_v4;
 
 CREATE VIEW claims AS SELECT * FROM claims_v4;
+
+CREATE VIEW tasks AS SELECT * FROM tasks_v4;
 
 CREATE VIEW cost_periods AS SELECT * FROM cost_periods_v4;
 
@@ -514,6 +562,6 @@ CREATE VIEW rollup AS SELECT * FROM rollup_v4;
 CREATE VIEW rollup_months AS SELECT * FROM rollup_months_v4;
 
 INSERT INTO view_generations (generation, position, live, definition)
-    VALUES (4, 0, true, '4eadac795d5e915a');
+    VALUES (4, 0, true, 'b31671731a99fa06');
 
 END $$;

@@ -55,6 +55,7 @@ from tests.views.given_process import (
     withdrawn,
     year_ended,
 )
+from tests.views.given_workloads import RandomWorkloads
 from tests.views.random_accounts import RandomAccounts
 
 PERSONAS = tuple(Persona)
@@ -76,9 +77,10 @@ class RandomCompany:
         periods: int = 18,
         import_every: int = 400,
         whole_process: bool = True,
+        workloads: bool = False,
     ) -> None:
         """`whole_process`: with reschedules, reminders, withdrawn products, people who leave, closed months, and the
-        whole life of accounts."""
+        whole life of accounts. `workloads`: with estimates and claims, too."""
         self.random = Random(seed)
         names = [f"Product {n}" for n in range(products - 4)] + ["Books", "Bookshop", "A/B test", "50% off"]
         self.products = [
@@ -91,7 +93,9 @@ class RandomCompany:
         self.schedules: dict[Key, Schedule] = {}
         """As the domain folds them: what the view must say, too."""
         self._whole = whole_process
+        self._workloads = workloads
         self.aws = RandomAccounts(self.random, self.accounts, self.products)
+        self.work = RandomWorkloads(self.random, self.accounts, self.products)
         self._open: dict[Key, None] = {}
         """Schedules that wait for a decision."""
         self._lines: dict[Key, bool] = {}
@@ -120,6 +124,8 @@ class RandomCompany:
             del makers[self._account], makers[self._allocate]
             makers |= {self.aws.seen: 8, self.aws.said: 9, self.aws.beside: 1}
             makers |= {self._leave: 2, self._delegate: 3, self._close: 1, self._load: 1, self._withdraw_product: 2}
+        if self._workloads:
+            makers |= {self.work.planned: 6, self.work.claimed: 6}
         next_import = self._import_every - 1
         while len(made) < count:
             if len(made) >= next_import:

@@ -55,7 +55,7 @@ def running(projector: Projector) -> Iterator[threading.Thread]:
 def test_live_views_equal_their_rebuild_after_20_000_random_events(
     ledger: Ledger, database_url: str, every_row: EveryRow
 ) -> None:
-    company, random = RandomCompany(7, accounts=30, products=120, import_every=1_000), Random(3)
+    company, random = RandomCompany(7, accounts=30, products=120, import_every=1_000, workloads=True), Random(3)
     events = company.events(EVENTS)
     store_costs(database_url, company.costs)
     append(database_url, events)
@@ -98,7 +98,7 @@ def test_a_projection_that_reads_the_clock_is_found_out(database_url: str, every
 def test_one_event_at_a_time_gives_the_rows_of_one_large_batch(
     log: ListLog, database_url: str, every_row: EveryRow
 ) -> None:
-    company = RandomCompany(5, accounts=6, products=6, periods=3)
+    company = RandomCompany(5, accounts=6, products=6, periods=3, workloads=True)
     log.add(*company.events(450))
     store_costs(database_url, company.costs)
     Projector(log, database_url, ORGANIZATION, batch_events_max=1).catch_up()
