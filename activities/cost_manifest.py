@@ -74,7 +74,7 @@ def parse_manifest(content: bytes, address: Address) -> Manifest:
     columns = _columns(fields, address)
     report_format = _format(columns, is_export, address)
     try:
-        locate(TABLES[report_format], columns)
+        locate(TABLES[report_format], [_in_sql(name) for name in columns], columns)
     except ColumnError as error:
         raise bad_manifest(address, str(error)) from None
     keys = _export_keys(fields, address) if is_export else _keys(fields, "reportKeys", address)
@@ -109,8 +109,8 @@ def _is_export(fields: dict[str, Any], address: Address) -> bool:
 
 def _format(columns: list[str], is_export: bool, address: Address) -> ReportFormat:
     """By the columns, and by what kind of manifest it is."""
-    lower = {name.lower() for name in columns}
-    has_cur = bool(lower & {"lineitem/usageaccountid", "line_item_usage_account_id", "line_item/usage_account_id"})
+    lower = {_in_sql(name).lower() for name in columns}
+    has_cur = "line_item_usage_account_id" in lower
     has_focus = {"billedcost", "subaccountid"} <= lower
     if has_cur and has_focus:
         raise bad_manifest(address, "it has the columns of a Cost and Usage Report and of FOCUS")
@@ -131,8 +131,13 @@ def _columns(fields: dict[str, Any], address: Address) -> list[str]:
     for column in columns:
         category = column.get("category")
         names.append(f"{category}/{column['name']}" if category else column["name"])
-    # Manifests of Parquet reports have been seen with either spelling.
-    return [sql_name(*name.split("/", 1)) if re.match(r"[a-z]+_[a-z]+/", name) else name for name in names]
+    return names
+
+
+def _in_sql(column: str) -> str:
+    """Manifests of legacy reports have category and name in either spelling: lineItem/UsageAccountId, line_item/…"""
+    category, slash, name = column.partition("/")
+    return sql_name(category, name) if slash else column
 
 
 def _legacy_report(fields: dict[str, Any], address: Address) -> ReportVersion:
