@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from threading import Event
@@ -91,7 +91,7 @@ def accept(files: Files, manifest: Manifest, report: Report) -> Accepted:
     return Accepted(manifest, parts)
 
 
-def fetched(files: Files, accepted: Accepted, folder: Path, report: Report, room: Room = ROOM) -> Iterator[Part]:
+def fetched(files: Files, accepted: Accepted, folder: Path, report: Report, room: Room = ROOM) -> Generator[Part]:
     """Part after part, in the manifest's order, each as it was delivered (packed, or Parquet) in the folder.
 
     While one is read the next ones are under way. **The reader removes a part's file once it is done with it**; only
