@@ -16,7 +16,7 @@ from s3transfer.exceptions import S3DownloadFailedError
 from s3transfer.subscribers import BaseSubscriber
 
 from activities.cost_files import S3_SCHEME, Pin, no_manifest, part_changed, require_few
-from activities.cost_manifest import MANIFEST_BYTES_MAX, Address, is_pointer
+from activities.cost_manifest import MANIFEST_BYTES_MAX, Address, current_manifests, is_pointer
 from domain.errors import BadInput, Unavailable
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Bucket:
                 looked_at += len(keys)
                 require_few(looked_at, source)
                 found.extend(Address(f"{S3_SCHEME}{self._bucket}/{key}") for key in keys if is_pointer(key))
-        return sorted(found)
+        return current_manifests(found)
 
     def read(self, address: Address) -> bytes:
         bucket, key = parsed(address)

@@ -14,7 +14,7 @@ from threading import Event
 from typing import NamedTuple, Protocol
 
 from activities.contracts import Progress
-from activities.cost_manifest import MANIFEST_BYTES_MAX, Address, damaged, is_pointer
+from activities.cost_manifest import MANIFEST_BYTES_MAX, Address, current_manifests, damaged, is_pointer
 from domain.errors import BadInput, Unavailable
 
 OBJECTS_LISTED_MAX = 1_000_000
@@ -85,7 +85,7 @@ class Folder:
             require_few(looked_at, str(self._root))
             addresses = (Address(f"{parent}/{name}") for name in names)
             found.extend(address for address in addresses if is_pointer(address))
-        return sorted(found)
+        return current_manifests(found)
 
     def read(self, address: Address) -> bytes:
         try:

@@ -80,14 +80,14 @@ def test_two_manifests_of_one_period_are_not_chosen_from(tmp_path: Path) -> None
         find_deliveries(source(tmp_path), ignored)
 
 
-def test_a_parquet_report_is_told_that_it_cannot_be_read_yet(tmp_path: Path) -> None:
+def test_a_manifest_of_a_parquet_report_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     manifest = tmp_path / "r" / "r" / "year=2026" / "month=5" / "r-Manifest.json"
     manifest.parent.mkdir(parents=True)
     manifest.write_text('{"contentType": "application/x-parquet", "compression": "Parquet"}')
     found = find_deliveries(source(tmp_path), ignored)
     assert found.deliveries == ()
     assert [problem.code for problem in found.problems] == ["BadManifest"]
-    assert "only text/csv can be read yet" in found.problems[0].message
+    assert "it has no columns" in found.problems[0].message
 
 
 def test_a_damaged_manifest_is_told_and_keeps_no_other_month_from_being_found(tmp_path: Path) -> None:
