@@ -38,10 +38,15 @@ MARKETPLACE_ENTITY = "AWS Marketplace"
 
 def canonical_sql(raw: str, source: Source, dialect: Dialect = DUCKDB) -> str:
     """A query of canonical lines over a query of raw ones, which has the source's columns and `tag_map`, `tag_0`, …."""
-    lines = _focus_lines(source) if source.report_format.is_focus else _cur_lines(source, dialect)
+    lines = line_expressions(source, dialect)
     columns = ", ".join(f"{expression} AS {name}" for name, expression in lines.items())
     tags = _tags_sql(source, dialect)
     return f"SELECT {columns}, {tags} AS tags, is_bad FROM ({_figures_sql(raw, source, dialect)}) AS figures"  # noqa: S608 - ours
+
+
+def line_expressions(source: Source, dialect: Dialect = DUCKDB) -> dict[str, str]:
+    """What a line is and costs, by canonical name, over the names of the column tables."""
+    return _focus_lines(source) if source.report_format.is_focus else _cur_lines(source, dialect)
 
 
 def _figures_sql(raw: str, source: Source, dialect: Dialect) -> str:

@@ -7,12 +7,14 @@ What was there stays in force until the event is recorded, whatever happens befo
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from uuid import uuid5
 
 from activities.contracts import Progress
-from activities.cost_aggregate import Aggregate, Control, aggregated
-from activities.cost_delivery import accept, fetch_parts, read_manifest, require_current, require_unchanged
+from activities.cost_aggregate import Aggregate, aggregated
+from activities.cost_control import LINE_ROUNDING, Control, without_unblended
+from activities.cost_delivery import accept, fetched, read_manifest, require_current, require_unchanged
 from activities.cost_files import Files, Report
 from activities.cost_manifest import Manifest
 from activities.cost_scratch import scratch_folder
@@ -28,6 +30,7 @@ from domain.cost import (
     period_stream,
     require_importer,
 )
+from domain.cost_metric import CostMetric
 from domain.decision import NAMESPACE, Organization, Origin, Refused
 from domain.errors import DamagedReport, Refusal
 from domain.money import plain
@@ -67,8 +70,18 @@ class Delivered:
             payers=control.payers,
             lines=control.lines,
             rows=stored.rows if stored else 0,
-            totals_in=control.totals,
-            totals_out=stored.totals if stored else {},
+            totals_in=dict(control.totals),
+            totals_out=dict(stored.totals[CostMetric.UNBLENDED]) if stored else {},
+            rounding=LINE_ROUNDING,
+            format=self.manifest.format,
+            metric_totals=without_unblended(control.metric_totals),
+            metric_totals_out=without_unblended(stored.totals) if stored else {},
+            upfront=control.upfront,
+            true_up=control.true_up,
+            rows_hash=stored.rows_hash if stored else "",
+            unclassified=control.unclassified,
+            split_lines=control.split_lines,
+            invoices=control.invoices,
         )
 
 
@@ -102,8 +115,8 @@ class CostImport:
             return earlier
         accepted = accept(files, manifest, report)
         with scratch_folder(self._places.scratch) as scratch:
-            parts = fetch_parts(files, accepted, scratch, report, self._places.room)
-            with aggregated(parts, scratch, self._memory_mb, report, manifest.format) as aggregate:
+            parts = fetched(files, accepted, scratch, report, self._places.room)
+            with closing(parts), aggregated(parts, scratch, self._memory_mb, report, manifest.format) as aggregate:
                 require_current(files, manifest, delivery)
                 require_unchanged(files, accepted, report)  # parts may be overwritten in place, the manifest last
                 delivered = Delivered(delivery, manifest, aggregate.control, origin)

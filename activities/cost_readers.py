@@ -23,6 +23,9 @@ LINE_BYTES_MAX = 1_000_000
 READ_BUFFER_BYTES = 4_000_000
 """DuckDB's own would be 32 MB for each thread; these are as fast, and fit into the smallest memory setting."""
 
+_SCHEMAS = duckdb.connect(
+    ":memory:", config={"threads": 1, "memory_limit": "100MB", "autoload_known_extensions": False}
+)
 _GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
 
 
@@ -105,7 +108,7 @@ def _csv_header(part: Part, container: str) -> Header:
 
 
 def _parquet_header(part: Part) -> Header:
-    with duckdb.connect(":memory:", config={"threads": 1, "autoload_known_extensions": False}) as connection:
+    with _SCHEMAS.cursor() as connection:  # one engine for all parts: to open one takes longer than to read a schema
         try:
             found = connection.execute(f"DESCRIBE SELECT * FROM {_read_parquet([part])}").fetchall()  # noqa: S608
         except duckdb.Error:

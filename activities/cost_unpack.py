@@ -16,10 +16,9 @@ from dataclasses import replace
 from gzip import BadGzipFile
 from pathlib import Path
 from threading import Event
-from zlib import error as ZlibError  # noqa: N812 - a class, whatever its name
 
 from isal.igzip import IGzipFile
-from isal.isal_zlib import error as IsalError  # noqa: N812 - a class, whatever its name
+from isal.igzip_lib import IsalError
 
 from activities.contracts import Progress
 from activities.cost_files import Report
@@ -81,8 +80,9 @@ class _Batches:
         ready = []
         for part in next(self._batches, ()):
             self._parts += 1
-            target = self._folder / f"part-{self._parts:05d}.csv"
+            target = self._folder / f"text-{self._parts:05d}.csv"
             unpack(part.path, target, part.name, self._count)
+            remove_copy(part, self._folder)
             ready.append(replace(part, path=target))
         return ready
 
@@ -94,6 +94,12 @@ class _Batches:
 
 class _StoppedError(Exception):
     """Ends work whose result is not wanted any more; it never leaves this module."""
+
+
+def remove_copy(part: Part, scratch: Path) -> None:
+    """Removes what was brought into the scratch folder, a link included; a file that lies elsewhere stays."""
+    if part.path.parent == scratch:
+        part.path.unlink(missing_ok=True)
 
 
 def batched_by_size(parts: Iterable[Part]) -> Iterator[list[Part]]:
@@ -115,7 +121,8 @@ def unpack(packed: Path, target: Path, name: str, count: Callable[[int], None]) 
     if not packed.stat().st_size:
         raise damaged(f"The part {name} is empty", "BadPart")
     try:
-        with packed.open("rb") as raw, IGzipFile(fileobj=raw) as file, target.open("wb") as text:
+        # isal has no types.
+        with packed.open("rb") as raw, IGzipFile(fileobj=raw) as file, target.open("wb") as text:  # type: ignore[no-untyped-call]
             whole = 0
             while content := file.read(UNPACKED_AT_ONCE_BYTES):
                 whole += len(content)
@@ -124,7 +131,7 @@ def unpack(packed: Path, target: Path, name: str, count: Callable[[int], None]) 
                 count(len(content))
     except EOFError:
         raise damaged(f"The part {name} is truncated: its gzip stream has no end", "BadPart") from None
-    except (BadGzipFile, IsalError, ZlibError) as error:
+    except (BadGzipFile, IsalError) as error:  # type: ignore[misc]  # nor of its error
         raise damaged(f"The part {name} is not sound gzip ({error})", "BadPart") from None
     except OSError as error:
         raise Unavailable(f"The part {name} cannot be unpacked to {target.parent} ({error.strerror}).") from error

@@ -1,8 +1,8 @@
 """Writes a cost report in Parquet of any size, the same values each time: `python -m bench.generate_parquet 10000000`.
 
 It looks like a large bill where it matters for speed: 34 columns of which two thirds are not asked for, hourly lines of
-resources that live for some days, in no order, in 200 accounts of which each uses 15 of 30 services; savings plans, reservations,
-taxes, credits and private discounts. Twice as many lines are twice as many resources.
+resources that live for some days, in no order, in 200 accounts of which each uses 15 of 30 services; savings plans,
+reservations, taxes, credits and private discounts. Twice as many lines are twice as many resources.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ _LINES = """
         SELECT range AS place, (range * 7919 + 104729) % {lines} AS shuffled FROM range({first}, {last})
     ),
     resource AS (
-        SELECT place, hash(place) AS h, shuffled // 24 AS slot, shuffled % 24 AS hour, slot % {resources} AS r, hash(r) AS hr
+        SELECT place, hash(place) AS h, shuffled // 24 AS slot, shuffled % 24 AS hour, slot % {resources} AS r,
+            hash(r) AS hr
         FROM place
     ),
     priced AS (
@@ -68,8 +69,9 @@ _LINES = """
             CASE WHEN line_type IN ('Tax', 'RIFee') THEN TIMESTAMP '2026-06-01'
                  ELSE TIMESTAMP '2026-06-01' + to_days(((hr % 30 + slot // {resources}) % 30)::INTEGER)
                     + to_hours(hour::INTEGER) END AS start,
-            round(price * CASE WHEN line_type IN ('Credit', 'SavingsPlanNegation', 'EdpDiscount') THEN -1 ELSE 1 END, 10)
-                AS cost
+            round(
+                price * CASE WHEN line_type IN ('Credit', 'SavingsPlanNegation', 'EdpDiscount') THEN -1 ELSE 1 END, 10
+            ) AS cost
         FROM priced
     )
     SELECT
@@ -89,7 +91,8 @@ _LINES = """
         'EUW1-' || left(md5((service * 7 + hr % 5)::VARCHAR), 14) AS line_item_usage_type,
         'Run' || left(md5((service * 3 + hr % 3)::VARCHAR), 8) AS line_item_operation,
         'eu-west-1' || chr((97 + hr % 3)::INTEGER) AS line_item_availability_zone,
-        CASE WHEN line_type IN ('Tax', 'Credit', 'EdpDiscount', 'SavingsPlanRecurringFee', 'RIFee') OR service = 5 THEN ''
+        CASE WHEN line_type IN ('Tax', 'Credit', 'EdpDiscount', 'SavingsPlanRecurringFee', 'RIFee') OR service = 5
+             THEN ''
              ELSE 'arn:aws:ec2:eu-west-1:' || account_id || ':instance/i-' || left(md5(r::VARCHAR), 17)
         END AS line_item_resource_id,
         round((hash(place + 4) % 1000000) / 123457.0, 10) AS line_item_usage_amount,

@@ -48,8 +48,9 @@ class CostMessages:
 
 async def cost_events(stage: Stage) -> tuple[str, str]:
     """What came, what went wrong, a worker without a queue, and so many passes that another run follows."""
-    looks = [came(3, started=2, rejected=1, last_rejection="odd"), BadInput("No permission."), NO_QUEUE]
-    messages = CostMessages([*looks, *([came()] * 20)])
+    messages = CostMessages(
+        [came(3, started=2, rejected=1, last_rejection="odd"), BadInput("No permission."), NO_QUEUE, *([came()] * 20)]
+    )
     process_id = f"{COST_EVENTS_PROCESS_ID}-{uuid4().hex[:8]}"
     async with at_work(stage.client, [messages.receive], COST_EVENTS_QUEUE, workflows=()):
         started = await stage.client.start_workflow(

@@ -16,10 +16,11 @@ from temporalio.testing import WorkflowEnvironment
 from domain.cost_process import (
     COST_EVENTS_PROCESS_ID,
     COST_EVENTS_QUEUE,
+    CostEventsReport,
     CostEventsRequest,
     cost_schedule_id,
 )
-from domain.errors import BadInput
+from domain.errors import AllotError, BadInput
 from domain.process import CostSource, WorkflowName
 from tests.support.cost_reports import MadeReport, line
 from tests.workflows.cost_scenarios import NO_QUEUE, CostMessages, came
@@ -81,30 +82,31 @@ async def test_a_worker_with_a_source_looks_at_it_by_its_schedule_and_imports_wh
         await logged(process, "Working for namespace default")
         try:
             async with asyncio.timeout(WITHIN_S):
-                while not await is_there(handle):
+                while not await is_there(handle):  # noqa: ASYNC110 - nothing else tells
                     await asyncio.sleep(0.1)
                 await handle.trigger()
-                while not stored(database_url):  # noqa: ASYNC110 - nothing else tells
+                while not stored(database_url):  # noqa: ASYNC110 - likewise
                     await asyncio.sleep(0.1)
         finally:
             await handle.delete()
         assert await end_of(process) == 0
-    assert stored(database_url) == [("000000000042", "2.500000000000")]
+    assert stored(database_url) == [("000000000042", "2.5")]
     assert list((tmp_path / "scratch").iterdir()) == []
 
 
 def stored(database_url: str) -> list[tuple[str, str]]:
     with psycopg.connect(database_url) as connection:
-        return connection.execute(
-            "SELECT account_id, unblended::text FROM cost_rows WHERE EXISTS (SELECT FROM ledger_events)"
-        ).fetchall()
+        return connection.execute("SELECT account_id, trim_scale(unblended)::text FROM cost_rows").fetchall()
 
 
 async def test_cost_events_counts_tells_what_is_wrong_and_ends_where_there_is_no_queue(
     time_skipping_env: WorkflowEnvironment,
 ) -> None:
     client = time_skipping_env.client
-    looks = [came(3, started=2, elsewhere=4, rejected=1, last_rejection="no <b>JSON</b>"), BadInput("No permission.")]
+    looks: list[CostEventsReport | AllotError] = [
+        came(3, started=2, elsewhere=4, rejected=1, last_rejection="no <b>JSON</b>"),
+        BadInput("No permission."),
+    ]
     messages = CostMessages([*looks, *([NO_QUEUE] * (UNKNOWN_MAX - 1)), came(2), *([NO_QUEUE] * UNKNOWN_MAX)])
     async with at_work(client, [messages.receive], COST_EVENTS_QUEUE, workflows=()), at_work(client, []) as queue:
         handle = await client.start_workflow(
