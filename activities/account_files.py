@@ -20,21 +20,14 @@ from activities.heartbeats import Beat, beating
 from activities.ledger_commands import origin_of_activity, reported
 from domain import registry
 from domain.account import account_stream
-from domain.account_allocating import (
-    AllocateAccounts,
-    AllocationRow,
-    line_streams,
-    plan_all,
-    reads_for_all,
-    require_product,
-    require_to_allocate_all,
-)
+from domain.account_allocating import AllocateAccounts, AllocationRow, plan_all, reads_for_all, require_to_allocate_all
 from domain.account_facts import Allocated
 from domain.account_file import ACCOUNT, read_allocations
 from domain.account_lines import PRODUCT
 from domain.account_process import AccountFile, AccountFileKind, AccountImportResult, AlignmentRound
 from domain.account_rules import Resolve, as_product, resolver
 from domain.budget_file_problem import PROBLEMS_KEPT_MAX, Fault, Problem, Problems
+from domain.budget_product import line_streams, require_product
 from domain.decision import Accepted, Action, Channel, Context, Decision, Refused, Stream
 from domain.errors import BadInput, Forbidden, Refusal
 from domain.expectation import Registered

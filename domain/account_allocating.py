@@ -33,7 +33,7 @@ from domain.allocation import (
     default_from,
     usual_from,
 )
-from domain.budget import BudgetLine, line_stream
+from domain.budget_product import line_streams, require_product
 from domain.calendar import Day, Month
 from domain.closing import closing_stream
 from domain.decision import (
@@ -50,7 +50,7 @@ from domain.decision import (
 )
 from domain.errors import NotFound, Refusal
 from domain.expectation import met_by, streams_before
-from domain.hierarchy import PRODUCT_LEVEL, NodePath
+from domain.hierarchy import NodePath
 from domain.model import Model
 from domain.people import require
 
@@ -141,8 +141,14 @@ def decide_allocate(states: States, command: AllocateAccount, context: Context) 
     if new in account.allocations:
         return _kept(account, command, authority)
     fact = allocated(command.account_id, new, context, note=command.note)
-    message = f"Account {command.account_id} is allocated from {new.effective_on}."
+    message = f"Account {command.account_id} is allocated from {new.effective_on}.{until_then(account, new, context)}"
     return Decision([Event(command.subject, fact), *met_by(states, account)], message, authority)
+
+
+def until_then(account: Account, new: Allocation, context: Context) -> str:
+    """What a first allocation leaves out that begins in the future: a wrong year should be seen at once."""
+    late = not account.allocations and new.effective_on > context.today
+    return " Until then its spend is unallocated, and nobody is asked any more." if late else ""
 
 
 def _kept(account: Account, command: AllocateAccount, authority: Authority) -> Decision:
@@ -283,30 +289,6 @@ def _same_today(account: Account, wish: Wish, shares: tuple[Share, ...], context
     return last if (last.account_type, last.shares) == (wish.account_type, shares) else None
 
 
-def require_product(states: States, product: NodePath, effective_on: date | None, context: Context) -> None:
-    """Raises NotFound for what is no product of a budget, now or when it takes effect."""
-    if is_product(states, product, effective_on, context):
-        return
-    if any(line.withdrawn for line in _lines(states, product, effective_on, context)):
-        raise NotFound(
-            f"The product {product} was withdrawn from the budget: name another one, or load its budget again first.",
-            code="WithdrawnProduct",
-        )
-    raise NotFound(
-        f"There is no product {product} in the budget: check the path, or load its budget first.",
-        code="UnknownProduct",
-    )
-
-
-def is_product(states: States, product: NodePath, effective_on: date | None, context: Context) -> bool:
-    day = effective_on or context.today
-    return any(line.is_in_budget(day) for line in _lines(states, product, effective_on, context))
-
-
-def _lines(states: States, product: NodePath, effective_on: date | None, context: Context) -> list[BudgetLine]:
-    return [states[stream] for stream in line_streams(product, effective_on, context)]
-
-
 def closed_months(states: States, effective_on: date | None, context: Context) -> frozenset[Month]:
     """Closed months that an allocation from that day on could touch."""
     found: frozenset[Month] = frozenset()
@@ -342,13 +324,6 @@ def _check_reach(account: Account, account_id: str, chosen: date, wish: Wish, co
             f"An allocation usually reaches back to {usual} at most; one from {chosen} needs a note that says why.",
             code="NeedsNote",
         )
-
-
-def line_streams(product: NodePath, effective_on: date | None, context: Context) -> list[Stream]:
-    calendar = context.organization.calendar
-    months = {context.this_month, Month.of(effective_on or context.today)}
-    years = sorted({calendar.fiscal_year_of(month) for month in months})
-    return [line_stream(year, product) for year in years] if product.level == PRODUCT_LEVEL else []
 
 
 def closing_streams(effective_on: date | None, context: Context) -> list[Stream]:

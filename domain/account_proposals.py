@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from domain.account import Account, Proposal
-from domain.account_allocating import AccountCommand, Wish, allocated, planned, reads_for
+from domain.account_allocating import AccountCommand, Wish, allocated, planned, reads_for, until_then
 from domain.account_facts import AlignmentEnded, Basis, ProposalDeclined
 from domain.decision import (
     Action,
@@ -62,6 +62,7 @@ def decide_accept(states: States, command: AcceptProposal, context: Context) -> 
     fact = allocated(command.account_id, new, context, note=wish.note, basis=Basis.PROPOSAL)
     fact = fact.model_copy(update={"proposal": proposal.number, "rule": proposal.rule})
     message = f"Proposal {proposal.number} accepted: account {command.account_id} is allocated from {new.effective_on}."
+    message += until_then(account, new, context)
     return Decision([Event(command.subject, fact), *met_by(states, account)], message, authority)
 
 

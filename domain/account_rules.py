@@ -13,9 +13,9 @@ from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from domain.account_allocating import is_product, line_streams, require_product
 from domain.account_facts import AccountSeen
 from domain.allocation import WHOLE_PERCENT, AccountType, Share, checked_shares
+from domain.budget_product import is_product, line_streams, require_product
 from domain.decision import (
     Action,
     Command,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from domain.account import Account, account_stream
-from domain.account_allocating import AccountCommand, Wish, allocated, closing_streams, line_streams, planned
+from domain.account_allocating import AccountCommand, Wish, allocated, closing_streams, planned
 from domain.account_facts import AlignmentEnded, Allocated, AllocationProposed, Basis
 from domain.account_rules import (
     RULES_STREAM,
@@ -22,6 +22,7 @@ from domain.account_rules import (
     suggestion_for,
 )
 from domain.allocation import Allocation
+from domain.budget_product import line_streams
 from domain.decision import Command, Context, Decision, Event, Persona, Rule, States, Stream
 from domain.errors import Forbidden, Refusal
 from domain.expectation import Registered, expected, met_by, streams_for

@@ -8,9 +8,9 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from domain.account import Account, account_stream
-from domain.account_allocating import line_streams, require_product
 from domain.account_facts import AccountId
 from domain.allocation import AccountType, Shares, checked_shares
+from domain.budget_product import line_streams, require_product
 from domain.decision import (
     PERSON_REFERENCE_CHARS_MAX,
     Action,

@@ -66,17 +66,17 @@ def line(product: NodePath = CHECKOUT, annual: str = "1200.00", year: int = 2026
     return Event(line_stream(year, product), fact)
 
 
-def withdrawn(product: NodePath = CHECKOUT, on: date = MONTHS[5].first_day, annual: str = "0.00") -> Event:
-    """The product leaves the budget of 2026."""
+def withdrawn(product: NodePath = CHECKOUT, on: date = MONTHS[5].first_day, year: int = 2026) -> Event:
+    """The product leaves the budget of the year."""
     fact = ProductWithdrawn(
-        fiscal_year=2026,
+        fiscal_year=year,
         product=product,
-        annual=Decimal(annual),
+        annual=Decimal(0),
         currency="USD",
         effective_on=on,
         content_hash="1" * 64,
     )
-    return Event(line_stream(2026, product), fact)
+    return Event(line_stream(year, product), fact)
 
 
 def amounts(each: str = "100.00") -> dict[Month, Decimal]:

@@ -77,6 +77,20 @@ def test_an_earlier_allocation_needs_a_note_and_none_precedes_the_account() -> N
     )
 
 
+def test_a_first_allocation_from_the_future_says_what_it_leaves_out() -> None:
+    left_out = "Until then its spend is unallocated, and nobody is asked any more."
+    later, proposed = (
+        date(2026, 7, 1),
+        [vended(), *BUDGET, given.opened(), given.proposed(effective_on=date(2026, 7, 1))],
+    )
+    told = decide(allocate("60", "40", on=later), ADMIN, KNOWN).message
+    assert told == f"Account 100000000001 is allocated from 2026-07-01. {left_out}"
+    assert decide(given.accept(), ADMIN, proposed).message.endswith(f"is allocated from 2026-07-01. {left_out}")
+    for facts in (KNOWN, [*KNOWN, allocated("100", on=date(2026, 6, 1))]):
+        assert left_out not in decide(allocate("60", "40", on=date(2026, 6, 14)), ADMIN, facts).message
+    assert left_out not in decide(allocate("60", "40", on=later), ADMIN, [*KNOWN, allocated("100")]).message
+
+
 def test_a_remap_starts_with_a_spend_period() -> None:
     facts = [*KNOWN, allocated("60", "40", on=date(2026, 5, 1))]
     refusal = refused(allocate("50", "50", on=date(2026, 6, 9)), ADMIN, facts)
@@ -174,6 +188,15 @@ def test_a_product_that_was_withdrawn_is_one_until_then() -> None:
     assert events(allocate("100"), ADMIN, facts)
     assert events(allocate("60", "40"), ADMIN, [*KNOWN, withdrawn(SEARCH, on=date(2026, 7, 1))])
     assert events(allocate("60", "40"), ADMIN, [*facts, line(SEARCH)])  # loaded again
+
+
+def test_a_product_is_in_the_budget_of_the_year_in_which_an_allocation_takes_effect() -> None:
+    january, of_2027 = allocate("60", "40", on=date(2027, 1, 1)), [line(year=2027), line(SEARCH, year=2027)]
+    gone = withdrawn(SEARCH, on=date(2027, 1, 1), year=2027)
+    assert events(january, ADMIN, KNOWN)  # the budget of 2027 is still to come
+    assert refused(january, ADMIN, [*KNOWN, *of_2027, gone]).code == "WithdrawnProduct"
+    assert events(allocate("60", "40", on=date(2026, 12, 1)), ADMIN, [*KNOWN, *of_2027, gone])
+    assert events(january, ADMIN, [*KNOWN, *of_2027, withdrawn(SEARCH)])  # gone in 2026, and back
 
 
 def test_what_holds_already_may_be_said_again_whatever_was_withdrawn_since() -> None:
