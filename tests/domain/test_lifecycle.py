@@ -13,7 +13,7 @@ SHARDS = 8
 EXAMPLES_OF_A_SHARD = 2_500
 
 TestLifecycle = Lifecycle.TestCase
-TestLifecycle.settings = settings(max_examples=500, stateful_step_count=STEPS, deadline=None)
+TestLifecycle.settings = settings(max_examples=150, stateful_step_count=STEPS, deadline=None)
 
 
 @pytest.mark.slow

@@ -11,10 +11,13 @@ import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any, NamedTuple
+from uuid import uuid4
 
 import psutil
 
 from embedded.process import ROOT
+from tests.support.nursery import Order
+from tests.support.workers import nursery
 
 DEMO = ROOT / "demo"
 STARTED_WITHIN_S = 150
@@ -44,14 +47,16 @@ def environment(directory: Path) -> dict[str, str]:
 
 
 def run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        env=environment(directory),
-        cwd=directory,
-        capture_output=True,
-        text=True,
-        timeout=STARTED_WITHIN_S,
+    """A command in a process of its own, which has not to load everything first."""
+    output, errors = (directory / f"{uuid4().hex}.{name}" for name in ("out", "err"))
+    process = nursery().start(
+        Order("starter", [*arguments], environment(directory), str(directory), str(output), str(errors))
     )
+    try:
+        status = process.wait(STARTED_WITHIN_S)
+    finally:
+        process.kill()
+    return subprocess.CompletedProcess(arguments, status, output.read_text(), errors.read_text())
 
 
 def whole_document(stream: IO[str]) -> dict[str, Any]:
