@@ -1,10 +1,14 @@
-"""Adds up the line items of a report: account × service × charge type × day, in exact decimals, in bounded memory.
+"""Adds up the line items of a report, in exact decimals and bounded memory, in two grains.
 
-One pass over the files gives two results that are added up apart from each other: the rows to be stored, and the
-control totals by charge type with which the stored rows are compared. Every line counts exactly or stops the import:
+    lines ──► detail    account × service × charge type × resource × usage type × operation × day    (cost mart)
+      │          └────► account rows    account × service × charge type × day                        (PostgreSQL)
+      └─────► control   charge type × payer × currency × kind of bill × invoice
 
-- a cost is a decimal number with at most 18 decimals, scientific notation allowed; nothing is rounded
-- a blank service or charge type is counted under "unclassified"; types that AWS does not document keep their own name
+Control totals are added up apart, straight from the lines, and both grains are compared with them to the last digit.
+Every line counts exactly or stops the import:
+
+- a cost is a decimal number, scientific notation allowed, rounded once to 12 decimals
+- a blank service is counted under "unclassified", and so is every charge type that is not in the closed table
 - a line's day is the UTC date on which its usage starts. Fees and taxes may start in another month: such a line keeps
   its date and belongs to the billing period of its report, as on the invoice
 """
@@ -12,84 +16,79 @@ control totals by charge type with which the stored rows are compared. Every lin
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow as pa
 
+from activities.cost_adding import Adding
+from activities.cost_batches import batches_of
+from activities.cost_control import Control, control_of, require_equal, totals_of
+from activities.cost_damage import damaged
 from activities.cost_files import Report
-from activities.cost_lines import COST_SQL, DAY_SQL, IS_BAD_SQL, Part, count_lines, explain, lines_sql
-from activities.cost_manifest import damaged
+from activities.cost_grouping import METRICS
+from activities.cost_lines import Part
 from activities.cost_watch import watched
-from domain.cost import CHARGE_TYPES_MAX
 from domain.errors import BadInput, Unavailable
-from domain.money import EXACT
-
-UNCLASSIFIED = "unclassified"
-"""Service or charge type of a line that names none: shown, counted and reconciled like any other."""
+from domain.report_format import ReportFormat
 
 THREADS_MAX = 4
 ROWS_MAX = 20_000_000
-"""Rows of one report version, after adding up."""
+"""Account rows of one report version."""
 BATCH_ROWS = 20_000
 
-_ROWS = """
-SELECT account AS account_id, service, charge_type, day AS usage_date, cost AS unblended
-FROM sums WHERE is_row ORDER BY account, day
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Control:
-    """What the report adds up to, line by line."""
-
-    lines: int
-    rows: int
-    totals: dict[str, Decimal]
-    """By charge type."""
-    currencies: tuple[str, ...]
-    payers: tuple[str, ...]
+_SUMS = ", ".join(f"CAST(sum({metric}) AS DECIMAL(38, 12)) AS {metric}" for metric in METRICS)
+_ACCOUNT_ROWS = f"""
+CREATE TEMP TABLE account_rows AS
+SELECT account AS account_id, service, charge_type, day AS usage_date, {_SUMS} FROM detail GROUP BY ALL
+"""  # noqa: S608 - ours
+_ACCOUNT_ROWS_IN_ORDER = "SELECT * FROM account_rows ORDER BY account_id, usage_date, service, charge_type"
 
 
 class Aggregate:
-    """A report that was added up."""
+    """A report that was added up. To be read while the block of `aggregated` lasts."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, control: Control) -> None:
         self._connection = connection
         self.control = control
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """Of account_id, service, charge_type, usage_date, unblended; by account and day, as they are asked for.
-
-        To be read while the block of `aggregated` lasts.
-        """
-        yield from self._connection.sql(_ROWS).to_arrow_reader(BATCH_ROWS)
+        """Account rows in order: account_id, service, charge_type, usage_date, and the metrics."""
+        yield from self._connection.sql(_ACCOUNT_ROWS_IN_ORDER).to_arrow_reader(BATCH_ROWS)
 
 
 @contextmanager
-def aggregated(parts: Sequence[Part], scratch: Path, memory_mb: int, report: Report) -> Iterator[Aggregate]:
-    """Raises DamagedReport, naming the part, the line item and what is wrong with it."""
-    connection = _connect(scratch, memory_mb)
+def aggregated(
+    parts: Iterable[Part],
+    scratch: Path,
+    memory_mb: int,
+    report: Report,
+    report_format: ReportFormat = ReportFormat.CUR,
+) -> Iterator[Aggregate]:
+    """Parts may still be on their way: they are asked for one after the other, and removed from the scratch folder once
+    they are read. Raises DamagedReport, naming the part, the line item and what is wrong with it."""
+    connection = connect(scratch, memory_mb)
     try:
         with _engine_errors(memory_mb):
-            with watched(connection, report, "adding up"):
-                _add_up(connection, parts)
-            yield Aggregate(connection, _control(connection))
+            with watched(connection, report, "adding up"), batches_of(parts, scratch, report) as batches:
+                adding = Adding(connection, report_format)
+                for batch in batches:
+                    adding.add(batch)
+                control = _finished(connection)
+            yield Aggregate(connection, control)
     finally:
         connection.close()
 
 
-def _connect(scratch: Path, memory_mb: int) -> duckdb.DuckDBPyConnection:
+def connect(scratch: Path, memory_mb: int) -> duckdb.DuckDBPyConnection:
+    """An engine of our own, which spills to the folder what goes beyond its memory."""
     return duckdb.connect(
         config={
             "memory_limit": f"{memory_mb}MB",
             "threads": min(THREADS_MAX, os.cpu_count() or 1),
-            "temp_directory": str(scratch),  # where it goes beyond its memory
+            "temp_directory": str(scratch),
             "preserve_insertion_order": False,
             "autoinstall_known_extensions": False,  # nothing is ever loaded from elsewhere
             "autoload_known_extensions": False,
@@ -97,82 +96,14 @@ def _connect(scratch: Path, memory_mb: int) -> duckdb.DuckDBPyConnection:
     )
 
 
-def _sums_sql(parts: Sequence[Part], *, parallel: bool) -> str:
-    # Each value is taken from its text once, below the grouping: that is where the time goes.
-    return f"""
-        CREATE TEMP TABLE sums AS
-        WITH line AS (
-            SELECT
-                account,
-                coalesce(nullif(trim(service), ''), '{UNCLASSIFIED}') AS service,
-                coalesce(nullif(trim(charge_type), ''), '{UNCLASSIFIED}') AS charge_type,
-                {DAY_SQL} AS day,
-                payer,
-                currency,
-                {COST_SQL} AS cost,
-                {IS_BAD_SQL} AS is_bad
-            FROM ({lines_sql(parts, parallel=parallel)})
-        )
-        SELECT
-            grouping(account) = 0 AS is_row, account, service, charge_type, day, payer, currency,
-            sum(cost) AS cost, count(*) AS lines, count(*) FILTER (is_bad) AS bad
-        FROM line
-        GROUP BY GROUPING SETS ((account, service, charge_type, day), (charge_type, payer, currency))
-    """  # noqa: S608 - paths are quoted, the rest is ours
-
-
-def _add_up(connection: duckdb.DuckDBPyConnection, parts: Sequence[Part]) -> None:
-    try:
-        _add_up_lines(connection, parts, parallel=True)
-    except duckdb.NotImplementedException:  # line breaks within texts; see lines_sql
-        _add_up_lines(connection, parts, parallel=False)
-        read = _one(connection, "SELECT coalesce(sum(lines), 0) FROM sums WHERE is_row")
-        if read != (there := sum(count_lines(part) for part in parts)):
-            raise damaged(f"Of the {there:,} lines of the report only {read:,} could be read", "BadPart") from None
-
-
-def _add_up_lines(connection: duckdb.DuckDBPyConnection, parts: Sequence[Part], *, parallel: bool) -> None:
-    try:
-        connection.execute(_sums_sql(parts, parallel=parallel))
-    except (duckdb.InvalidInputException, duckdb.OutOfRangeException) as error:
-        explain(connection, parts, parallel=parallel)
-        first_line = str(error).partition("\n")[0]
-        raise damaged(f"The report cannot be added up ({first_line})", "BadPart") from None
-    if _one(connection, "SELECT coalesce(sum(bad), 0) FROM sums"):
-        explain(connection, parts, parallel=parallel)
-        raise AssertionError("a line was counted as bad, but none was found")
-
-
-def _control(connection: duckdb.DuckDBPyConnection) -> Control:
-    rows = int(_one(connection, "SELECT count(*) FROM sums WHERE is_row"))
+def _finished(connection: duckdb.DuckDBPyConnection) -> Control:
+    connection.execute(_ACCOUNT_ROWS)
+    ((rows,),) = connection.execute("SELECT count(*) FROM account_rows").fetchall()
     if rows > ROWS_MAX:
         raise damaged(f"The report adds up to {rows:,} rows; at most {ROWS_MAX:,} are stored", "BadPart")
-    groups = connection.execute(
-        "SELECT charge_type, payer, currency, cost, lines FROM sums WHERE NOT is_row"
-    ).fetchall()
-    totals: dict[str, Decimal] = {}
-    for charge_type, _, _, cost, _ in groups:
-        totals[charge_type] = EXACT.add(totals.get(charge_type, Decimal(0)), cost)
-    if len(totals) > CHARGE_TYPES_MAX:
-        raise damaged(f"The report has {len(totals)} charge types; at most {CHARGE_TYPES_MAX} are kept", "BadPart")
-    return Control(
-        lines=sum(lines for *_, lines in groups),
-        rows=rows,
-        totals=trimmed(totals),
-        currencies=tuple(sorted({currency for _, _, currency, _, _ in groups})),
-        payers=tuple(sorted({payer for _, payer, _, _, _ in groups})),
-    )
-
-
-def trimmed(totals: dict[str, Decimal]) -> dict[str, Decimal]:
-    """In order, without the zeros at the end that stand for no digit of the report."""
-    return {charge_type: cost.normalize(EXACT) for charge_type, cost in sorted(totals.items())}
-
-
-def _one(connection: duckdb.DuckDBPyConnection, query: str) -> Any:
-    found = connection.execute(query).fetchone()
-    assert found is not None  # an aggregate always has a row
-    return found[0]
+    control = control_of(connection, rows)
+    require_equal(control, totals_of(connection, "account_rows"), "The rows by account and day")
+    return control
 
 
 @contextmanager

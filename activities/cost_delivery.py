@@ -8,10 +8,12 @@ from pathlib import Path
 from threading import Event
 
 from activities.contracts import Deliveries, Progress
-from activities.cost_files import PART_BYTES_MAX, Files, Report, check_gzip, open_place
+from activities.cost_fetching import ROOM, Accepted, Room, accept, fetched, require_unchanged
+from activities.cost_files import Files, Report, check_gzip
 from activities.cost_lines import Part
-from activities.cost_manifest import Address, Manifest, damaged, folder_period, parse_manifest, part_address, shown
-from domain.errors import BadInput, DamagedReport, Unavailable
+from activities.cost_manifest import Address, Manifest, damaged, folder_period, parse_manifest
+from activities.cost_sources import ANYWHERE, CostPlaces
+from domain.errors import BadInput, DamagedReport
 from domain.process import CostDelivery, CostSource, ManifestProblem
 
 DELIVERIES_MAX = 1_000
@@ -21,11 +23,21 @@ PROBLEM_CHARS_MAX = 1_000
 CHECKS_AT_ONCE_MAX = 4
 REPORT_INTERVAL_S = 1.0
 
+__all__ = [
+    "accept",
+    "fetch_parts",
+    "fetched",
+    "find_deliveries",
+    "read_manifest",
+    "require_current",
+    "require_unchanged",
+]
 
-def find_deliveries(source: CostSource, report: Report) -> Deliveries:
+
+def find_deliveries(source: CostSource, report: Report, places: CostPlaces = ANYWHERE) -> Deliveries:
     """By billing period. A damaged manifest is told beside the sound ones, so that nobody takes its month for up to
     date, and no other month has to wait for it."""
-    files = open_place(source.source)
+    files = places.open(source.source)
     addresses = files.manifests()
     if len(addresses) > DELIVERIES_MAX:
         raise BadInput(
@@ -76,24 +88,10 @@ def require_current(files: Files, manifest: Manifest, delivery: CostDelivery) ->
         raise damaged(f"The manifest {manifest.address} changed while its parts were read", "Superseded")
 
 
-def fetch_parts(files: Files, manifest: Manifest, folder: Path, report: Report) -> list[Part]:
-    """Copies all parts into the folder and checks them; nothing is copied while one is missing."""
-    sizes = [_size(files, manifest, key) for key in manifest.keys]
-    whole = sum(sizes)
-    before = 0
-    parts = []
-
-    def progress(done: int) -> None:
-        report(Progress(step="downloading", done=before + done, whole=whole))
-
-    for number, (key, size) in enumerate(zip(manifest.keys, sizes, strict=True)):
-        part = Part(key, folder / f"part-{number:05d}.csv.gz")
-        files.fetch(part_address(manifest.address, key), part.path, progress)
-        if part.path.stat().st_size != size:
-            raise Unavailable(f"The part {key} changed while it was copied: it will be tried again.")
-        parts.append(part)
-        before += size
-    _check_all(parts, whole, report)
+def fetch_parts(files: Files, accepted: Accepted, folder: Path, report: Report, room: Room = ROOM) -> list[Part]:
+    """All of them here at once, and sound."""
+    parts = list(fetched(files, accepted, folder, report, room))
+    _check_all(parts, accepted.size, report)
     return parts
 
 
@@ -133,19 +131,6 @@ def _check_all(parts: list[Part], whole: int, report: Report) -> None:
 
 class _StoppedError(Exception):
     """Ends a check whose answer is not wanted any more; it never leaves this module."""
-
-
-def _size(files: Files, manifest: Manifest, key: str) -> int:
-    address = part_address(manifest.address, key)
-    size = files.size(address)
-    if size is None:
-        raise damaged(
-            f"The manifest {manifest.address} names the part {shown(key)}, which is not there (as {address})",
-            "MissingPart",
-        )
-    if size > PART_BYTES_MAX:
-        raise damaged(f"The part {key} has {size:,} bytes, and at most {PART_BYTES_MAX:,} are read", "BadPart")
-    return size
 
 
 def _require_one_report(found: list[Manifest], source: str) -> None:

@@ -1,28 +1,21 @@
-"""Where cost reports lie: a local folder, or a bucket and prefix in S3. Reads manifests, brings parts here."""
+"""Where cost reports lie: a local folder, or a bucket in S3 (`cost_bucket`). Reads manifests, pins parts, brings them.
+
+What is pinned is one state of a file: what was accepted is also what is read, or the reading fails.
+"""
 
 from __future__ import annotations
 
 import gzip
 import os
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from shutil import copyfile
-from typing import TYPE_CHECKING, Protocol
-
-from boto3.exceptions import Boto3Error
-from boto3.s3.transfer import TransferConfig
-from boto3.session import Session
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError, ProfileNotFound
+from threading import Event
+from typing import NamedTuple, Protocol
 
 from activities.contracts import Progress
-from activities.cost_manifest import MANIFEST_BYTES_MAX, Address, damaged, is_pointer
+from activities.cost_manifest import MANIFEST_BYTES_MAX, Address, current_manifests, damaged, is_pointer
 from domain.errors import BadInput, Unavailable
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
 
 OBJECTS_LISTED_MAX = 1_000_000
 """Files or objects looked at below a source; a report of ten years with every assembly kept has under 100,000."""
@@ -31,21 +24,31 @@ PART_TEXT_BYTES_MAX = 1_000_000_000_000
 """Bytes of a part when unpacked: a limit to what a small file can be blown up to."""
 UNPACKED_AT_ONCE_BYTES = 1 << 18
 
-CONNECT_TIMEOUT_S = 5
-READ_TIMEOUT_S = 30
-AWS_ATTEMPTS_MAX = 5
-TRANSFER_THREADS_MAX = 4
-
 S3_SCHEME = "s3://"
-_REFUSED = {"403", "AccessDenied", "Forbidden", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AllAccessDisabled"}
-_ABSENT = {"404", "NoSuchKey", "NotFound"}
 
 Report = Callable[[Progress], None]
 """Is told how far the work has come. May raise, to stop it."""
 
 
+class Pin(NamedTuple):
+    """A file as it was when it was looked at."""
+
+    address: Address
+    size: int
+    """Bytes."""
+    tag: str
+    """Another one whenever the file is written anew: an ETag, or inode and time of a local file."""
+    version_id: str = ""
+    """In a bucket that keeps versions; what it names stays as it is."""
+    changed_at: float = 0.0
+    """Seconds since 1970."""
+
+
 class Files(Protocol):
-    """What is asked of a place, by addresses in it."""
+    """What is asked of a place, by addresses in it. All but `manifests` may be called by several threads at once."""
+
+    copies: bool
+    """Whether `fetch` takes room on this machine."""
 
     def manifests(self) -> list[Address]:
         """Of all billing periods, in order."""
@@ -53,20 +56,18 @@ class Files(Protocol):
     def read(self, address: Address) -> bytes:
         """A small file; at most one byte more than a manifest may have."""
 
-    def size(self, address: Address) -> int | None:
-        """In bytes; None where there is no such file."""
+    def pin(self, address: Address) -> Pin | None:
+        """As it is now; None where there is no such file."""
 
-    def fetch(self, address: Address, target: Path, report: Callable[[int], None]) -> None:
-        """Copies a file here, so that what is checked is also what is read. Reports bytes as they come."""
-
-
-def open_place(source: str) -> Files:
-    """A folder, or `s3://bucket/prefix`; credentials and endpoint are those of the environment."""
-    return Bucket(source) if source.startswith(S3_SCHEME) else Folder(source)
+    def fetch(self, pin: Pin, target: Path, count: Callable[[int], None], stop: Event) -> None:
+        """Brings what was pinned here, and counts bytes as they come; ends early, by any error, once it is to stop.
+        Raises Unavailable `PartChanged` where it is not that any more."""
 
 
 class Folder:
     """A local folder and all below it."""
+
+    copies = False
 
     def __init__(self, source: str) -> None:
         # Resolved, because the names of the folders above tell what a manifest is.
@@ -81,89 +82,32 @@ class Folder:
         looked_at = 0
         for parent, _, names in os.walk(self._root):
             looked_at += len(names)
-            _require_few(looked_at, str(self._root))
+            require_few(looked_at, str(self._root))
             addresses = (Address(f"{parent}/{name}") for name in names)
             found.extend(address for address in addresses if is_pointer(address))
-        return sorted(found)
+        return current_manifests(found)
 
     def read(self, address: Address) -> bytes:
         try:
             with Path(address).open("rb") as file:
                 return file.read(MANIFEST_BYTES_MAX + 1)
         except FileNotFoundError:
-            raise _no_manifest(address) from None
+            raise no_manifest(address) from None
 
-    def size(self, address: Address) -> int | None:
+    def pin(self, address: Address) -> Pin | None:
         path = Path(address)
-        return path.stat().st_size if path.is_file() else None
+        if not path.is_file():
+            return None
+        status = path.stat()
+        tag = f"{status.st_dev} {status.st_ino} {status.st_size} {status.st_mtime_ns}"
+        return Pin(address, status.st_size, tag, changed_at=status.st_mtime)
 
-    def fetch(self, address: Address, target: Path, report: Callable[[int], None]) -> None:
-        copyfile(address, target)
-        report(target.stat().st_size)
-
-
-class Bucket:
-    """A prefix of an S3 bucket. The client waits no longer than its limits, and tries again what may pass."""
-
-    def __init__(self, source: str) -> None:
-        self._bucket, prefix = _parsed(source)
-        # Closed by a slash, so that `reports/a` does not take in `reports/ab`.
-        self._prefix = f"{prefix.rstrip('/')}/" if prefix else ""
-        with _aws_errors(source):
-            self._client: S3Client = Session().client(
-                "s3",
-                config=Config(
-                    connect_timeout=CONNECT_TIMEOUT_S,
-                    read_timeout=READ_TIMEOUT_S,
-                    retries={"mode": "standard", "total_max_attempts": AWS_ATTEMPTS_MAX},
-                    max_pool_connections=TRANSFER_THREADS_MAX + 1,
-                ),
-            )
-
-    def manifests(self) -> list[Address]:
-        found: list[Address] = []
-        looked_at = 0
-        source = f"{S3_SCHEME}{self._bucket}/{self._prefix}"
-        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix)
-        with _aws_errors(source):
-            for page in pages:
-                keys = [entry["Key"] for entry in page.get("Contents", [])]
-                looked_at += len(keys)
-                _require_few(looked_at, source)
-                found.extend(Address(f"{S3_SCHEME}{self._bucket}/{key}") for key in keys if is_pointer(key))
-        return sorted(found)
-
-    def read(self, address: Address) -> bytes:
-        bucket, key = _parsed(address)
-        with _aws_errors(address):
-            try:
-                answer = self._client.get_object(Bucket=bucket, Key=key)
-                return answer["Body"].read(MANIFEST_BYTES_MAX + 1)
-            except self._client.exceptions.NoSuchKey:
-                raise _no_manifest(address) from None
-
-    def size(self, address: Address) -> int | None:
-        bucket, key = _parsed(address)
-        with _aws_errors(address):
-            try:
-                return self._client.head_object(Bucket=bucket, Key=key)["ContentLength"]
-            except ClientError as error:
-                if _code(error) in _ABSENT:
-                    return None
-                raise
-
-    def fetch(self, address: Address, target: Path, report: Callable[[int], None]) -> None:
-        bucket, key = _parsed(address)
-        settings = TransferConfig(max_concurrency=TRANSFER_THREADS_MAX)
-        came = 0
-
-        def count(more: int) -> None:
-            nonlocal came
-            came += more  # from one of several threads; a lost addition only makes progress look slower
-
-        with _aws_errors(address):
-            self._client.download_file(bucket, key, str(target), Callback=count, Config=settings)
-        report(came)
+    def fetch(self, pin: Pin, target: Path, count: Callable[[int], None], stop: Event) -> None:
+        """By a link: a copy would cost as much as the reading. That it stayed as it was is asked after the reading."""
+        if self.pin(pin.address) != pin:
+            raise part_changed(pin.address)
+        target.symlink_to(pin.address)
+        count(pin.size)
 
 
 def check_gzip(path: Path, name: str, report: Callable[[int], None]) -> None:
@@ -187,14 +131,7 @@ def check_gzip(path: Path, name: str, report: Callable[[int], None]) -> None:
         raise damaged(f"The part {name} is not sound gzip ({error})", "BadPart") from None
 
 
-def _parsed(address: str) -> tuple[str, str]:
-    bucket, _, key = address.removeprefix(S3_SCHEME).partition("/")
-    if not bucket:
-        raise BadInput(f"{address} names no bucket: write s3://bucket/prefix.", code="NoSource")
-    return bucket, key
-
-
-def _require_few(looked_at: int, source: str) -> None:
+def require_few(looked_at: int, source: str) -> None:
     if looked_at > OBJECTS_LISTED_MAX:
         raise BadInput(
             f"There are more than {OBJECTS_LISTED_MAX:,} files below {source}: name the folder of one report.",
@@ -202,30 +139,13 @@ def _require_few(looked_at: int, source: str) -> None:
         )
 
 
-def _no_manifest(address: Address) -> Exception:
+def no_manifest(address: Address) -> Exception:
     return damaged(f"There is no manifest {address}", "BadManifest")
 
 
-def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))
-
-
-@contextmanager
-def _aws_errors(address: str) -> Iterator[None]:
-    """What AWS says, in our words: wrong names and rights are for a person, the rest may pass."""
-    try:
-        yield
-    except (NoCredentialsError, PartialCredentialsError, ProfileNotFound) as error:
-        raise BadInput(f"AWS cannot be asked for {address}: {error}.", code="NoCredentials") from None
-    except ClientError as error:
-        code = _code(error)
-        if code == "NoSuchBucket":
-            raise BadInput(f"There is no bucket for {address}: check its name.", code="NoSource") from None
-        if code in _REFUSED:
-            raise BadInput(
-                f"AWS does not let these credentials read {address} ({code}): allow s3:ListBucket and s3:GetObject.",
-                code="AccessDenied",
-            ) from None
-        raise Unavailable(f"AWS could not give {address} ({code}): it will be tried again.") from None
-    except (Boto3Error, BotoCoreError, OSError) as error:
-        raise Unavailable(f"{address} could not be brought here ({error}): it will be tried again.") from None
+def part_changed(address: str) -> Unavailable:
+    """The next try begins with the manifest: where that is another one by now, this version is past."""
+    return Unavailable(
+        f"{address} changed while the report was read; nothing was imported, and the whole report is read anew.",
+        code="PartChanged",
+    )

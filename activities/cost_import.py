@@ -7,16 +7,18 @@ What was there stays in force until the event is recorded, whatever happens befo
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from uuid import uuid5
 
 from activities.contracts import Progress
-from activities.cost_aggregate import Aggregate, Control, aggregated
-from activities.cost_delivery import fetch_parts, read_manifest, require_current
-from activities.cost_files import Files, Report, open_place
+from activities.cost_aggregate import Aggregate, aggregated
+from activities.cost_control import LINE_ROUNDING, Control, without_unblended
+from activities.cost_delivery import accept, fetched, read_manifest, require_current, require_unchanged
+from activities.cost_files import Files, Report
 from activities.cost_manifest import Manifest
+from activities.cost_scratch import scratch_folder
+from activities.cost_sources import ANYWHERE, CostPlaces
 from activities.cost_store import CostStore, Stored
 from domain.account import ORGANIZATION_STREAM, AwsOrganization
 from domain.cost import (
@@ -28,6 +30,7 @@ from domain.cost import (
     period_stream,
     require_importer,
 )
+from domain.cost_metric import CostMetric
 from domain.decision import NAMESPACE, Organization, Origin, Refused
 from domain.errors import DamagedReport, Refusal
 from domain.money import plain
@@ -67,17 +70,35 @@ class Delivered:
             payers=control.payers,
             lines=control.lines,
             rows=stored.rows if stored else 0,
-            totals_in=control.totals,
-            totals_out=stored.totals if stored else {},
+            totals_in=dict(control.totals),
+            totals_out=dict(stored.totals[CostMetric.UNBLENDED]) if stored else {},
+            rounding=LINE_ROUNDING,
+            format=self.manifest.format,
+            metric_totals=without_unblended(control.metric_totals),
+            metric_totals_out=without_unblended(stored.totals) if stored else {},
+            upfront=control.upfront,
+            true_up=control.true_up,
+            rows_hash=stored.rows_hash if stored else "",
+            unclassified=control.unclassified,
+            split_lines=control.split_lines,
+            invoices=control.invoices,
         )
 
 
 class CostImport:
     """Imports deliveries, any number at once; two of the same version take turns."""
 
-    def __init__(self, ledger: Ledger, store: CostStore, organization: Organization, memory_mb: int) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        store: CostStore,
+        organization: Organization,
+        memory_mb: int,
+        places: CostPlaces = ANYWHERE,
+    ) -> None:
         self._ledger = ledger
         self._store = store
+        self._places = places
         self._organization = organization
         self._memory_mb = memory_mb
 
@@ -87,14 +108,16 @@ class CostImport:
         """Raises DamagedReport for what cannot be read; a rule's no is a result."""
         if refusal := self._ledger.may(delivery.actor, delivery.channel, require_importer):
             return self._refused(delivery, refusal, origin)
-        files = open_place(delivery.source)
+        files = self._places.open(delivery.source)
         manifest = read_manifest(files, delivery)
         if earlier := self._earlier(delivery, origin):
             return earlier
-        with TemporaryDirectory(prefix="allot-cost-") as scratch:
-            parts = fetch_parts(files, manifest, Path(scratch), report)
-            require_current(files, manifest, delivery)  # parts may be overwritten in place, manifest last
-            with aggregated(parts, Path(scratch), self._memory_mb, report) as aggregate:
+        accepted = accept(files, manifest, report)
+        with scratch_folder(self._places.scratch) as scratch:
+            parts = fetched(files, accepted, scratch, report, self._places.room)
+            with closing(parts), aggregated(parts, scratch, self._memory_mb, report, manifest.format) as aggregate:
+                require_current(files, manifest, delivery)
+                require_unchanged(files, accepted, report)  # parts may be overwritten in place, the manifest last
                 delivered = Delivered(delivery, manifest, aggregate.control, origin)
                 if self._is_foreign(delivered.command(None)):
                     return self._record(delivered, None)

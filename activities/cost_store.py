@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 
 import psycopg
@@ -20,9 +20,10 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from activities.contracts import Progress
-from activities.cost_aggregate import trimmed
+from activities.cost_control import Totals, trimmed
+from activities.cost_damage import damaged
 from activities.cost_files import Report
-from activities.cost_manifest import damaged
+from activities.cost_grouping import METRICS
 from domain.calendar import Month
 from domain.cost import ReportVersion
 from domain.errors import Contention, Unavailable
@@ -34,14 +35,14 @@ STATEMENT_TIMEOUT_MS = 900_000
 IDLE_TIMEOUT_MS = 120_000
 """Ends the session, and with it the hold on a version, of an import that is frozen between two statements."""
 
-_COLUMNS = "account_id, service, charge_type, usage_date, unblended, billing_period, report_version"
+_COLUMNS = f"account_id, service, charge_type, usage_date, {', '.join(METRICS)}, billing_period, report_version"
 _COPY = f"COPY cost_rows ({_COLUMNS}) FROM STDIN (FORMAT csv)"
 _CSV = pyarrow.csv.WriteOptions(include_header=False)
 _DELETE = "DELETE FROM cost_rows WHERE billing_period = %s AND report_version = %s"
-_TOTALS = """
-SELECT charge_type, sum(unblended), count(*) FROM cost_rows
+_TOTALS = f"""
+SELECT charge_type, count(*), {", ".join(f"sum({metric})" for metric in METRICS)} FROM cost_rows
 WHERE billing_period = %s AND report_version = %s GROUP BY charge_type
-"""
+"""  # noqa: S608 - ours
 _HAS_PARTITION = """
 SELECT 1 FROM pg_inherits WHERE inhparent = 'cost_rows'::regclass AND inhrelid = to_regclass(%s)
 """
@@ -58,8 +59,9 @@ class Stored:
     """What PostgreSQL holds of a version, as read back from it."""
 
     rows: int
-    totals: dict[str, Decimal]
-    """By charge type."""
+    totals: Totals
+    rows_hash: str
+    """SHA-256 of the rows in their order, as CSV, without period and version: the same for the same rows."""
 
 
 class CostStore:
@@ -104,13 +106,14 @@ class VersionRows:
         ensure_partition(self._connection, self._period)
         with self._connection.transaction(), self._connection.cursor() as cursor:
             cursor.execute(_DELETE, self._key)
-            done = 0
+            done, digest = 0, sha256()
             with cursor.copy(_COPY) as copy:
                 for batch in batches:
-                    copy.write(_csv(batch, self._period.first_day, self._version))
+                    digest.update(_csv(batch))
+                    copy.write(_csv(self._addressed(batch)))
                     done += batch.num_rows
                     report(Progress(step="storing", done=done, whole=rows))
-            stored = self._read_back()
+            stored = self._read_back(digest.hexdigest())
             if stored.rows != done:  # a row of zero cost would not be missed in the totals
                 raise damaged(f"PostgreSQL has kept {stored.rows:,} of {done:,} rows", "NotReconciled")
             return stored
@@ -123,11 +126,20 @@ class VersionRows:
     def _key(self) -> tuple[date, str]:
         return self._period.first_day, self._version
 
-    def _read_back(self) -> Stored:
+    def _addressed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        period, version = pa.scalar(self._period.first_day), pa.scalar(self._version)
+        with_period = batch.append_column("billing_period", pa.repeat(period, batch.num_rows))
+        return with_period.append_column("report_version", pa.repeat(version, batch.num_rows))
+
+    def _read_back(self, rows_hash: str) -> Stored:
         found = self._connection.execute(_TOTALS, self._key).fetchall()
         return Stored(
-            rows=sum(count for _, _, count in found),
-            totals=trimmed({charge_type: total for charge_type, total, _ in found}),
+            rows=sum(count for _, count, *_ in found),
+            totals={
+                metric: trimmed({charge_type: sums[place] for charge_type, _, *sums in found})
+                for place, metric in enumerate(METRICS)
+            },
+            rows_hash=rows_hash,
         )
 
 
@@ -145,13 +157,10 @@ def ensure_partition(connection: psycopg.Connection[tuple[Any, ...]], period: Mo
             connection.execute(statement)
 
 
-def _csv(batch: pa.RecordBatch, period: date, version: str) -> bytes:
-    """The batch as PostgreSQL reads it; all texts are quoted, so that none is taken for NULL."""
-    table = pa.Table.from_batches([batch])
-    table = table.append_column("billing_period", pa.repeat(pa.scalar(period), batch.num_rows))
-    table = table.append_column("report_version", pa.repeat(pa.scalar(version), batch.num_rows))
+def _csv(batch: pa.RecordBatch) -> bytes:
+    """As PostgreSQL reads it; all texts are quoted, so that none is taken for NULL."""
     sink = pa.BufferOutputStream()
-    pyarrow.csv.write_csv(table, sink, _CSV)
+    pyarrow.csv.write_csv(batch, sink, _CSV)
     return sink.getvalue().to_pybytes()
 
 

@@ -36,6 +36,8 @@ NOTIFICATIONS_QUEUE = "allot-notifications"
 
 FILE_NAME_CHARS_MAX = 255
 SOURCE_CHARS_MAX = 1_000
+COST_SOURCE_NAME = r"^[a-z0-9][a-z0-9-]{0,39}$"
+"""What a source of cost reports may be called in the settings; no path or address looks like it."""
 PERSON_NAME_CHARS_MAX = 200
 PROCESS_ID_BYTES_MAX = 240
 """Bytes of a workflow id; servers are configured for 255 or for 1,000."""

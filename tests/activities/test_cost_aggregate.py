@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,8 +19,10 @@ from hypothesis import strategies as st
 
 from activities import cost_aggregate
 from activities.contracts import Progress
+from activities.cost_adding import Adding
 from activities.cost_aggregate import Aggregate, aggregated
-from activities.cost_lines import SERVICE_CHARS_MAX, Part
+from activities.cost_checks import SERVICE_CHARS_MAX
+from activities.cost_lines import Part
 from domain.errors import BadInput, DamagedReport
 from domain.money import EXACT
 from tests.support.cost_reports import COLUMNS, SAMPLE, MadeReport, line
@@ -30,6 +32,11 @@ MEMORY_MB = 64  # the smallest setting
 
 def ignored(_: Progress) -> None:
     pass
+
+
+def rounded(cost: str) -> Decimal:
+    """As the cost of each line is, once."""
+    return Decimal(cost).quantize(Decimal("1E-12"), ROUND_HALF_UP, EXACT)
 
 
 @contextmanager
@@ -44,7 +51,7 @@ def added_up(*parts: Sequence[Mapping[str, str]], **report: Any) -> Iterator[Agg
 
 def rows_of(aggregate: Aggregate) -> list[tuple[str, str, str, date, Decimal]]:
     rows = [row for batch in aggregate.batches() for row in batch.to_pylist()]
-    return [tuple(row.values()) for row in rows]
+    return [tuple(row.values())[:5] for row in rows]
 
 
 @pytest.mark.parametrize("month", ["May", "June", "July"])
@@ -55,7 +62,7 @@ def test_a_sample_month_adds_up_to_its_csv_to_the_last_digit(month: str, tmp_pat
     lines = 0
     with gzip.open(path, "rt", newline="") as file:
         for entry in csv.DictReader(file):
-            cost, charge_type = Decimal(entry["lineItem/UnblendedCost"]), entry["lineItem/LineItemType"]
+            cost, charge_type = rounded(entry["lineItem/UnblendedCost"]), entry["lineItem/LineItemType"]
             day = entry["lineItem/UsageStartDate"][:10]
             key = (entry["lineItem/UsageAccountId"], entry["lineItem/ProductCode"], charge_type, day)
             totals[charge_type] = EXACT.add(totals[charge_type], cost)
@@ -73,24 +80,26 @@ def test_a_sample_month_adds_up_to_its_csv_to_the_last_digit(month: str, tmp_pat
 def test_lines_are_added_up_by_account_service_type_and_day() -> None:
     lines = [
         line("1.81E-8"),
-        line("2e-18"),
+        line("2e-12"),
+        line("5e-13"),
+        line("4.99e-13"),
         line("-0.5", UsageStartDate="2026-05-01 23:59:59+00:00"),
         line("7", UsageStartDate="2026-05-02 00:00:00"),
         line("9.25", LineItemType="Tax", ProductCode="AmazonS3"),
     ]
     with added_up(lines) as aggregate:
         assert sorted(rows_of(aggregate), key=lambda row: (row[3], row[1])) == [
-            ("000000000042", "AmazonEC2", "Usage", date(2026, 5, 1), Decimal("-0.499999981899999998")),
+            ("000000000042", "AmazonEC2", "Usage", date(2026, 5, 1), Decimal("-0.499999981897")),
             ("000000000042", "AmazonS3", "Tax", date(2026, 5, 1), Decimal("9.25")),
             ("000000000042", "AmazonEC2", "Usage", date(2026, 5, 2), Decimal(7)),
         ]
-        assert aggregate.control.totals == {"Tax": Decimal("9.25"), "Usage": Decimal("6.500000018100000002")}
+        assert aggregate.control.totals == {"Tax": Decimal("9.25"), "Usage": Decimal("6.500000018103")}
 
 
 def test_blank_service_and_charge_type_are_visible_and_counted() -> None:
     with added_up([line("1", ProductCode="", LineItemType=" "), line("2", LineItemType="NewFee")]) as aggregate:
-        assert aggregate.control.totals == {"NewFee": Decimal(2), "unclassified": Decimal(1)}
-        assert {row[1:3] for row in rows_of(aggregate)} == {("unclassified", "unclassified"), ("AmazonEC2", "NewFee")}
+        assert aggregate.control.totals == {"unclassified": Decimal(3)}
+        assert {row[1] for row in rows_of(aggregate)} == {"unclassified", "AmazonEC2"}
 
 
 def test_a_fee_keeps_its_date_outside_of_the_billing_period() -> None:
@@ -124,14 +133,14 @@ def test_columns_that_differ_in_case_only_and_texts_with_commas_quotes_and_line_
 @pytest.fixture
 def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if DuckDB could not share the file between threads; it takes hundreds of thousands of restless lines."""
-    add_up = cost_aggregate._add_up_lines
+    add = Adding._add
 
-    def alone(*arguments: Any, parallel: bool) -> None:
+    def alone(self: Adding, batch: Sequence[Part], *, parallel: bool) -> None:
         if parallel:
             raise duckdb.NotImplementedException("The Parallel CSV Reader currently does not support this file")
-        add_up(*arguments, parallel=parallel)
+        add(self, batch, parallel=parallel)
 
-    monkeypatch.setattr(cost_aggregate, "_add_up_lines", alone)
+    monkeypatch.setattr(Adding, "_add", alone)
 
 
 def restless_lines() -> Iterator[dict[str, str]]:
@@ -186,10 +195,6 @@ def test_currencies_and_payers_are_all_listed() -> None:
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"UnblendedCost": "0.1234567890123456789"}, "has more than 18 decimals"),
-        ({"UnblendedCost": "1.2E-18"}, "has more than 18 decimals"),
-        ({"UnblendedCost": "1E-19"}, "has more than 18 decimals"),
-        ({"UnblendedCost": "1.0e-999"}, "has more than 18 decimals"),
         ({"UnblendedCost": "twelve"}, "is not a number"),
         ({"UnblendedCost": "1,5"}, "is not a number"),
         ({"UnblendedCost": "1_000"}, "is not a number"),
@@ -197,7 +202,7 @@ def test_currencies_and_payers_are_all_listed() -> None:
         ({"UnblendedCost": "inf"}, "is not a number"),
         ({"UnblendedCost": " 1"}, "is not a number"),
         ({"UnblendedCost": ""}, "is not a number"),
-        ({"UnblendedCost": "1e20"}, "has more than 20 digits before the point"),
+        ({"UnblendedCost": "1e26"}, "has more than 26 digits before the point"),
         ({"UsageStartDate": ""}, "is not a time in UTC, such as 2026-06-01T00:00:00Z"),
         ({"UsageStartDate": "May 1st"}, "is not a time in UTC, such as 2026-06-01T00:00:00Z"),
         ({"UsageStartDate": "2026-05-01T00:00:00+02:00"}, "is not a time in UTC, such as 2026-06-01T00:00:00Z"),
@@ -225,13 +230,13 @@ def test_a_bad_line_is_named_with_its_part_and_value(changes: dict[str, str], co
 
 
 def test_the_longest_service_and_the_finest_and_largest_cost_are_kept() -> None:
-    finest, largest = "-0.000000000000000001", "9" * 20
+    finest, largest = "-0.000000000001", "9" * 26
     with added_up([line(finest, ProductCode="x" * SERVICE_CHARS_MAX), line(largest)]) as aggregate:
-        assert aggregate.control.totals == {"Usage": Decimal("99999999999999999998.999999999999999999")}
+        assert aggregate.control.totals == {"Usage": Decimal("99999999999999999999999998.999999999999")}
 
 
 def test_a_sum_that_is_too_large() -> None:
-    with pytest.raises(DamagedReport, match="The report cannot be added up"), added_up([line("9" * 20)] * 200):
+    with pytest.raises(DamagedReport, match="The report cannot be added up"), added_up([line("9" * 26)] * 200):
         pass
 
 
@@ -276,18 +281,15 @@ def test_a_missing_column_is_named() -> None:
     )
 
 
-def test_limits_of_rows_and_charge_types(monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = [line(LineItemType=f"Type{n}") for n in range(100)]
+def test_the_limit_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [line(ProductCode=f"Service{n}") for n in range(100)]
     monkeypatch.setattr(cost_aggregate, "ROWS_MAX", 100)
     with added_up(lines) as aggregate:
-        assert aggregate.control.rows == len(aggregate.control.totals) == 100
+        assert aggregate.control.rows == 100
     with (
         pytest.raises(DamagedReport, match="adds up to 101 rows; at most 100 are stored"),
         added_up([*lines, line(ProductCode="x")]),
     ):
-        pass
-    monkeypatch.setattr(cost_aggregate, "ROWS_MAX", 101)
-    with pytest.raises(DamagedReport, match="has 101 charge types; at most 100 are kept"), added_up([*lines, line()]):
         pass
 
 
@@ -326,7 +328,7 @@ def test_any_report_adds_up_exactly(parts: list[list[dict[str, str]]]) -> None:
     expected: dict[str, Decimal] = {}
     rows: dict[tuple[str, str, str, str], Decimal] = {}
     for entry in (entry for part in parts for entry in part):
-        cost = Decimal(entry["lineItem/UnblendedCost"])
+        cost = rounded(entry["lineItem/UnblendedCost"])
         charge_type = entry["lineItem/LineItemType"] or "unclassified"
         service = entry["lineItem/ProductCode"] or "unclassified"
         key = (entry["lineItem/UsageAccountId"], service, charge_type, entry["lineItem/UsageStartDate"][:10])

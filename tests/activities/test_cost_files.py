@@ -2,15 +2,18 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from threading import Event
 
 import pytest
 from boto3.session import Session
 
-from activities import cost_files
+from activities import cost_bucket, cost_files
 from activities.contracts import Deliveries
+from activities.cost_bucket import Bucket
 from activities.cost_delivery import find_deliveries
-from activities.cost_files import Bucket, Folder, check_gzip, open_place
+from activities.cost_files import Folder, check_gzip
 from activities.cost_manifest import Address, folder_period
+from activities.cost_sources import ANYWHERE
 from domain.calendar import Month
 from domain.errors import BadInput, DamagedReport, Unavailable
 from domain.process import CostSource
@@ -77,14 +80,14 @@ def test_two_manifests_of_one_period_are_not_chosen_from(tmp_path: Path) -> None
         find_deliveries(source(tmp_path), ignored)
 
 
-def test_a_parquet_report_is_told_that_it_cannot_be_read_yet(tmp_path: Path) -> None:
+def test_a_manifest_of_a_parquet_report_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     manifest = tmp_path / "r" / "r" / "year=2026" / "month=5" / "r-Manifest.json"
     manifest.parent.mkdir(parents=True)
     manifest.write_text('{"contentType": "application/x-parquet", "compression": "Parquet"}')
     found = find_deliveries(source(tmp_path), ignored)
     assert found.deliveries == ()
     assert [problem.code for problem in found.problems] == ["BadManifest"]
-    assert "only text/csv can be read yet" in found.problems[0].message
+    assert "it has no columns" in found.problems[0].message
 
 
 def test_a_damaged_manifest_is_told_and_keeps_no_other_month_from_being_found(tmp_path: Path) -> None:
@@ -134,20 +137,22 @@ def test_a_prefix_ends_at_a_slash(replica: str) -> None:
 
 
 def test_a_file_of_a_bucket_is_read_measured_and_fetched(replica: str, tmp_path: Path) -> None:
-    files = open_place(replica)
+    files = ANYWHERE.open(replica)
     original = SAMPLE / "finops-cur/20260501-20260601/901e5634-dd57-475c-93b3-5973e885e265/May-2026-finops-cur.csv.gz"
     address = Address(f"{replica}/cur/{original.relative_to(SAMPLE)}")
     came: list[int] = []
-    files.fetch(address, tmp_path / "part", came.append)
+    pin = files.pin(address)
+    assert pin
+    files.fetch(pin, tmp_path / "part", came.append, Event())
     assert isinstance(files, Bucket)
-    assert files.size(address) == original.stat().st_size == came[-1]
+    assert pin.size == original.stat().st_size == sum(came)
     assert (tmp_path / "part").read_bytes() == original.read_bytes()
-    assert files.size(Address(f"{address}.no")) is None
+    assert files.pin(Address(f"{address}.no")) is None
 
 
 def test_a_manifest_that_is_gone(replica: str, tmp_path: Path) -> None:
     with pytest.raises(DamagedReport, match=r"There is no manifest s3://replica/none\.json"):
-        open_place(replica).read(Address("s3://replica/none.json"))
+        ANYWHERE.open(replica).read(Address("s3://replica/none.json"))
     with pytest.raises(DamagedReport, match="There is no manifest"):
         Folder(str(tmp_path)).read(Address(str(tmp_path / "none.json")))
 
@@ -159,14 +164,14 @@ def test_a_bucket_that_is_not_there(aws_endpoint: str) -> None:
 
 def test_an_address_without_a_bucket() -> None:
     with pytest.raises(BadInput, match=r"s3:// names no bucket: write s3://bucket/prefix\."):
-        open_place("s3://")
+        ANYWHERE.open("s3://")
 
 
 def test_aws_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.setattr(cost_files, "AWS_ATTEMPTS_MAX", 1)
+    monkeypatch.setattr(cost_bucket, "AWS_ATTEMPTS_MAX", 1)
     with pytest.raises(Unavailable, match=r"s3://replica/ could not be brought here .*it will be tried again"):
         find_deliveries(source("s3://replica"), ignored)
 

@@ -41,16 +41,16 @@ def test_the_sample_months_are_stored_and_recorded_to_the_last_digit(here: Here)
     assert [result.status for result in results] == ["imported"] * 3
     assert [result.lines for result in results] == [26_784, 25_920, 0]
     assert [result.rows for result in results] == [868, 840, 0]
-    assert results[0].totals == {"SavingsPlanCoveredUsage": "4315.2", "Usage": "16679.5999997760001488"}
+    assert results[0].totals == {"SavingsPlanCoveredUsage": "4315.2", "Usage": "16679.599999776"}
     assert results[2].message == "Imported 2026-07: 0 lines, USD 0."
     sums = here.query("SELECT billing_period, sum(unblended), count(*) FROM cost_rows GROUP BY 1 ORDER BY 1")
     assert [(str(day), cost, rows) for day, cost, rows in sums] == [
-        ("2026-05-01", Decimal("20994.7999997760001488"), 868),
-        ("2026-06-01", Decimal("20317.499999856000144"), 840),
+        ("2026-05-01", Decimal("20994.799999776"), 868),
+        ("2026-06-01", Decimal("20317.499999856"), 840),
     ]
     ((fact,),) = [[event.fact for event in here.ledger.read(period_stream(MAY))]]
     assert isinstance(fact, PeriodImported)
-    assert total(list(fact.totals.values())) == Decimal("20994.7999997760001488")
+    assert total(list(fact.totals.values())) == Decimal("20994.799999776")
     assert fact.source == "finops-cur"
 
 
@@ -62,7 +62,7 @@ def test_a_report_is_imported_from_a_replica_bucket(here: Here, aws_endpoint: st
             client.upload_file(str(path), "replica", f"other/prefix/{path.relative_to(SAMPLE)}")
     result = here.run("s3://replica/other", Month(2026, 6))
     assert (result.status, result.lines) == ("imported", 25_920)
-    assert result.totals == {"SavingsPlanCoveredUsage": "4176", "Usage": "16141.499999856000144"}
+    assert result.totals == {"SavingsPlanCoveredUsage": "4176", "Usage": "16141.499999856"}
 
 
 def test_the_layout_that_is_overwritten_and_text_that_copy_could_misread(here: Here, tmp_path: Path) -> None:
@@ -153,8 +153,8 @@ def test_a_missing_part(here: Here, settled: tuple[Any, ...], tmp_path: Path) ->
     fails(
         here,
         tmp_path / "next",
-        f"The manifest {manifest} names the part 'cur/made/20260501-20260601/assembly-1/made-00002.csv.gz', "
-        f"which is not there (as {missing}). {UNTOUCHED}",
+        f"The manifest {manifest} names a part which is not there, or not whole: "
+        f"'cur/made/20260501-20260601/assembly-1/made-00002.csv.gz' (as {missing}). {UNTOUCHED}",
         "MissingPart",
     )
     assert here.situation() == settled
@@ -177,7 +177,7 @@ def test_a_truncated_part(here: Here, settled: tuple[Any, ...], tmp_path: Path) 
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"UnblendedCost": "1.0000000000000000001"}, "is '1.0000000000000000001', which has more than 18 decimals"),
+        ({"UnblendedCost": "1e26"}, "is '1e26', which has more than 26 digits before the point"),
         ({"UnblendedCost": "twelve"}, "is 'twelve', which is not a number"),
     ],
 )

@@ -55,10 +55,10 @@ def test_a_manifest_says_report_period_version_payer_and_parts() -> None:
             {"billingPeriod": {"start": "20261301T000000.000Z"}},
             "billingPeriod.start is '20261301T000000.000Z', which is not a month",
         ),
-        ({"compression": "ZIP"}, "compression is 'ZIP', and only GZIP can be read yet"),
+        ({"compression": "ZIP"}, "compression is 'ZIP', and parts of csv.gz have gzip"),
         (
             {"contentType": "application/x-parquet"},
-            "contentType is 'application/x-parquet', and only text/csv can be read yet",
+            "contentType is 'application/x-parquet', and parts of csv.gz have text/csv",
         ),
         ({"charset": "latin-1"}, "charset is 'latin-1', and only UTF-8 can be read"),
         ({"columns": []}, "it has no columns"),

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from activities.cost_manifest import REQUIRED_COLUMNS
+from activities.cost_columns_cur import REQUIRED
 from embedded.process import ROOT
 
 SAMPLE = ROOT / "demo" / "cur"
 PAYER = "999999999999"
-COLUMNS = ("identity/LineItemId", *REQUIRED_COLUMNS, "product/region")
+COLUMNS = ("identity/LineItemId", *(column.csv for column in REQUIRED), "product/region")
 
 
 def line(cost: str = "1.5", **changes: str) -> dict[str, str]:

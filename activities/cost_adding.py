@@ -1,0 +1,106 @@
+"""Batches of parts, added to the tables `detail` and `control` of an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import duckdb
+
+from activities.cost_damage import damaged
+from activities.cost_grouping import (
+    CONTROL_COLUMNS,
+    DETAIL_COLUMNS,
+    both_sql,
+    control_sql,
+    detail_sql,
+    named_control_sql,
+    named_detail_sql,
+)
+from activities.cost_lines import Part, count_lines, explain
+from activities.cost_readers import Readable, container_of, readable
+from domain.report_format import ReportFormat
+
+_MONEY = "DECIMAL(38, 12)"
+_TABLES = f"""
+CREATE TEMP TABLE detail (
+    account VARCHAR, service VARCHAR, charge_type VARCHAR, resource VARCHAR, resource_id VARCHAR, usage_type VARCHAR,
+    operation VARCHAR, day DATE,
+    unblended {_MONEY}, amortized {_MONEY}, net_unblended {_MONEY}, net_amortized {_MONEY}, is_bad BOOLEAN
+);
+CREATE TEMP TABLE control (
+    charge_type VARCHAR, raw_type VARCHAR, payer VARCHAR, currency VARCHAR, billing_entity VARCHAR, bill_type VARCHAR,
+    has_invoice BOOLEAN, invoice_id VARCHAR, is_split BOOLEAN,
+    unblended {_MONEY}, amortized {_MONEY}, net_unblended {_MONEY}, net_amortized {_MONEY},
+    upfront {_MONEY}, true_up {_MONEY}, lines BIGINT, bad BIGINT
+);
+"""
+_INTO_DETAIL = f"INSERT INTO detail ({', '.join((*DETAIL_COLUMNS, 'is_bad'))}) "
+_INTO_CONTROL = f"INSERT INTO control ({', '.join(CONTROL_COLUMNS)}) "
+_CANNOT_READ = (
+    duckdb.InvalidInputException,
+    duckdb.OutOfRangeException,
+    duckdb.ConversionException,
+    duckdb.IOException,
+    duckdb.InternalException,
+    duckdb.SerializationException,
+)
+"""What DuckDB says of files that are not sound, beside other things."""
+
+
+class Adding:
+    """Adds batches up, each in a transaction of its own."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, report_format: ReportFormat) -> None:
+        self._connection = connection
+        self._format = report_format
+        connection.execute(_TABLES)
+
+    def add(self, batch: Sequence[Part]) -> None:
+        """Raises DamagedReport, naming the part, for what cannot be read, and for the first line that is bad."""
+        try:
+            self._add(batch, parallel=True)
+        except duckdb.NotImplementedException:  # line breaks within texts; see lines_sql
+            before = self._lines()
+            self._add(batch, parallel=False)
+            read = self._lines() - before
+            if read != (there := sum(count_lines(part) for part in batch)):
+                raise damaged(f"Of {there:,} lines of the report only {read:,} could be read", "BadPart") from None
+
+    def _add(self, batch: Sequence[Part], *, parallel: bool) -> None:
+        self._connection.begin()
+        try:
+            for each in readable(batch, self._format, parallel=parallel):
+                self._add_alike(each)
+            self._connection.commit()
+        except duckdb.NotImplementedException:
+            self._connection.rollback()
+            raise
+        except _CANNOT_READ as error:
+            self._connection.rollback()
+            explain(self._connection, batch, self._format, parallel=parallel)
+            if isinstance(error, duckdb.IOException):
+                raise  # of the engine's own files
+            first_line = str(error).partition("\n")[0]
+            raise damaged(f"The report cannot be added up ({first_line})", "BadPart") from None
+        if self._one("SELECT (SELECT coalesce(sum(bad), 0) FROM control) + (SELECT count(*) FROM detail WHERE is_bad)"):
+            explain(self._connection, batch, self._format, parallel=parallel)
+            raise AssertionError("a line was counted as bad, but none was found")
+
+    def _add_alike(self, each: Readable) -> None:
+        if container_of(each.parts[0]) == "parquet":  # twice is faster, as only what is needed is read
+            self._connection.execute(_INTO_DETAIL + detail_sql(each.raw, each.source))
+            self._connection.execute(_INTO_CONTROL + control_sql(each.raw, each.source))
+            return
+        self._connection.execute(f"CREATE OR REPLACE TEMP TABLE grouped AS {both_sql(each.raw, each.source)}")
+        detail, control = "SELECT * FROM grouped WHERE is_detail", "SELECT * FROM grouped WHERE NOT is_detail"
+        self._connection.execute(_INTO_DETAIL + named_detail_sql(detail, each.source))
+        self._connection.execute(_INTO_CONTROL + named_control_sql(control, each.source))
+        self._connection.execute("DROP TABLE grouped")
+
+    def _lines(self) -> int:
+        return int(self._one("SELECT coalesce(sum(lines), 0) FROM control"))
+
+    def _one(self, query: str) -> Any:
+        ((value,),) = self._connection.execute(query).fetchall()
+        return value

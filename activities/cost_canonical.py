@@ -1,0 +1,168 @@
+"""The canonical line: what every format is turned into, line by line, before anything is added up.
+
+    account, payer, currency                text; accounts and payers have 12 digits
+    service, charge_type, raw_type          charge_type is one of the closed table, raw_type is as in the report
+    day                                     UTC date on which the usage starts
+    resource_id, principal, usage_type, operation, tags          text, empty where there is none; tags: a JSON object
+    unblended, amortized, net_unblended, net_amortized, upfront, true_up          DECIMAL(38, 12)
+    billing_entity, bill_type, has_invoice, invoice_id
+    is_split                                a line of split cost allocation: repeats the cost of others, only counted
+    is_bad                                  some check of the line failed
+    line_item                               for messages
+
+Three statements, one within the other: `raw` has the report's values under the names of the column tables, `figures`
+turns text and doubles into decimals once and checks them, and the outermost says what a line is and costs.
+"""
+
+from __future__ import annotations
+
+from activities.cost_checks import checks_of, date_sql, money_sql
+from activities.cost_columns import Kind
+from activities.cost_dialect import DUCKDB, Dialect
+from activities.cost_money import MONEY_OF_FOCUS, money_of_cur
+from activities.cost_source import Source
+from domain.charge_type import (
+    CORRECTION,
+    CUR_LINE_ITEM_TYPES,
+    FOCUS_CHARGE_CATEGORIES,
+    MARKETPLACE,
+    SUPPORT,
+    UNCLASSIFIED,
+    ChargeGroup,
+)
+
+SPLIT_OPERATIONS = ("EKSPod-EC2", "ECSTask-EC2")
+"""Operations of split cost allocation, for reports without its columns."""
+MARKETPLACE_ENTITY = "AWS Marketplace"
+
+
+def canonical_sql(raw: str, source: Source, dialect: Dialect = DUCKDB) -> str:
+    """A query of canonical lines over a query of raw ones, which has the source's columns and `tag_map`, `tag_0`, …."""
+    lines = line_expressions(source, dialect)
+    columns = ", ".join(f"{expression} AS {name}" for name, expression in lines.items())
+    tags = _tags_sql(source, dialect)
+    return f"SELECT {columns}, {tags} AS tags, is_bad FROM ({_figures_sql(raw, source, dialect)}) AS figures"  # noqa: S608 - ours
+
+
+def line_expressions(source: Source, dialect: Dialect = DUCKDB) -> dict[str, str]:
+    """What a line is and costs, by canonical name, over the names of the column tables."""
+    return _focus_lines(source) if source.report_format.is_focus else _cur_lines(source, dialect)
+
+
+def _figures_sql(raw: str, source: Source, dialect: Dialect) -> str:
+    bad = " OR ".join(f"({check.holds}) IS NOT TRUE" for check in checks_of(source, dialect))
+    selected = []
+    for column in source.table.columns:
+        if column.name not in source.places:
+            absent = "CAST(NULL AS DECIMAL(38, 12))" if column.kind is Kind.MONEY else "''"
+            selected.append(f"{absent} AS {column.name}")
+        elif column.kind is Kind.MONEY:
+            selected.append(f"{money_sql(column.name, source.types[column.name], dialect)} AS {column.name}")
+        elif column.kind is Kind.TIME:
+            selected.append(f"{date_sql(column.name, source.types[column.name], dialect)} AS {column.name}")
+        else:
+            selected.append(f"COALESCE({column.name}, '') AS {column.name}")
+    tags = [f"tag_{number}" for number in range(len(source.tags))] + ["tag_map"] * (source.tag_map is not None)
+    return f"SELECT {', '.join([*selected, *tags])}, {bad} AS is_bad FROM ({raw}) AS raw"  # noqa: S608 - ours
+
+
+def _cur_lines(source: Source, dialect: Dialect) -> dict[str, str]:
+    has_parent = "split_line_item_parent_resource_id" in source.places
+    return {
+        "account": "line_item_usage_account_id",
+        "payer": "bill_payer_account_id",
+        "currency": "line_item_currency_code",
+        "service": f"COALESCE(NULLIF(trim(line_item_product_code), ''), '{UNCLASSIFIED}')",
+        "charge_type": _CUR_CHARGE_TYPE,
+        "raw_type": "line_item_line_item_type",
+        "day": "line_item_usage_start_date",
+        "resource_id": "line_item_resource_id",
+        "principal": "line_item_iam_principal",
+        "usage_type": "line_item_usage_type",
+        "operation": "line_item_operation",
+        **money_of_cur(source.places, dialect),
+        "billing_entity": "bill_billing_entity",
+        "bill_type": "bill_bill_type",
+        "has_invoice": "bill_invoice_id <> ''",
+        "invoice_id": "bill_invoice_id",
+        "is_split": (
+            "split_line_item_parent_resource_id <> ''"
+            if has_parent
+            else f"line_item_operation IN ({_listed(SPLIT_OPERATIONS)})"
+        ),
+        "line_item": "identity_line_item_id",
+    }
+
+
+def _focus_lines(source: Source) -> dict[str, str]:
+    invoice = "InvoiceId" if "InvoiceId" in source.places else "''"
+    service = "COALESCE(NULLIF(trim(x_ServiceCode), ''), NULLIF(trim(ServiceName), ''))"
+    return {
+        "account": "SubAccountId",
+        "payer": "BillingAccountId",
+        "currency": "BillingCurrency",
+        "service": f"COALESCE({service}, '{UNCLASSIFIED}')",
+        "charge_type": _FOCUS_CHARGE_TYPE,
+        "raw_type": "ChargeCategory",
+        "day": "ChargePeriodStart",
+        "resource_id": "ResourceId",
+        "principal": "''",
+        "usage_type": "x_UsageType",
+        "operation": "x_Operation",
+        **MONEY_OF_FOCUS,
+        "billing_entity": "ProviderName",
+        "bill_type": "''",
+        "has_invoice": f"{invoice} <> ''",
+        "invoice_id": invoice,
+        "is_split": "false",
+        "line_item": "ResourceId",
+    }
+
+
+def _tags_sql(source: Source, dialect: Dialect) -> str:
+    if source.tag_map is not None:
+        tags = dialect.tags_of_map("tag_map") if source.tags_are_map else dialect.tags_of_json("tag_map")
+        return f"COALESCE({tags}, '')"
+    if not source.tags:
+        return "''"
+    texts = [
+        f"CASE WHEN tag_{number} <> '' THEN {dialect.json_text(_quoted(tag.key))} || ':' || "
+        f"{dialect.json_text(f'tag_{number}')} END"
+        for number, tag in enumerate(source.tags)
+    ]
+    joined = dialect.joined(texts)
+    return f"COALESCE('{{' || NULLIF({joined}, '') || '}}', '')"
+
+
+def _listed(texts: tuple[str, ...]) -> str:
+    return ", ".join(_quoted(text) for text in texts)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _of_groups(types: dict[str, ChargeGroup], *groups: ChargeGroup) -> str:
+    return _listed(tuple(name for name, group in types.items() if group in groups))
+
+
+_CUR_PLAIN = _of_groups(CUR_LINE_ITEM_TYPES, ChargeGroup.USAGE, ChargeGroup.FEE)
+_CUR_CHARGE_TYPE = f"""CASE
+    WHEN line_item_line_item_type IN ({_CUR_PLAIN}) AND (line_item_product_code LIKE 'AWSSupport%'
+        OR line_item_product_code LIKE 'AWSDeveloperSupport%' OR line_item_product_code = 'OCBPremiumSupport')
+        THEN '{SUPPORT}'
+    WHEN line_item_line_item_type IN ({_CUR_PLAIN}) AND bill_billing_entity = '{MARKETPLACE_ENTITY}'
+        THEN '{MARKETPLACE}'
+    WHEN line_item_line_item_type IN ({_listed(tuple(CUR_LINE_ITEM_TYPES))}) THEN line_item_line_item_type
+    ELSE '{UNCLASSIFIED}' END"""
+
+_FOCUS_CHARGE_TYPE = f"""CASE
+    WHEN ChargeCategory IN ({_listed(tuple(FOCUS_CHARGE_CATEGORIES))}) AND ChargeClass = '{CORRECTION}'
+        THEN '{CORRECTION}'
+    WHEN ChargeCategory IN ('Usage', 'Purchase') AND (x_ServiceCode LIKE 'AWSSupport%'
+        OR x_ServiceCode LIKE 'AWSDeveloperSupport%' OR x_ServiceCode = 'OCBPremiumSupport'
+        OR ServiceName LIKE 'AWS Support%')
+        THEN '{SUPPORT}'
+    WHEN ChargeCategory IN ('Usage', 'Purchase') AND ProviderName = '{MARKETPLACE_ENTITY}' THEN '{MARKETPLACE}'
+    WHEN ChargeCategory IN ({_listed(tuple(FOCUS_CHARGE_CATEGORIES))}) THEN ChargeCategory
+    ELSE '{UNCLASSIFIED}' END"""

@@ -1,0 +1,157 @@
+"""Files of a cost report as DuckDB reads them: what columns they have, and a query of the columns that are needed."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import duckdb
+
+from activities.cost_columns import ColumnError
+from activities.cost_manifest import COLUMNS_MAX, damaged
+from activities.cost_source import TEXT, Header, Source, find_source
+from domain.errors import DamagedReport
+from domain.report_format import ReportFormat
+
+HEADER_BYTES_MAX = 4_000_000
+LINE_BYTES_MAX = 1_000_000
+READ_BUFFER_BYTES = 4_000_000
+"""DuckDB's own would be 32 MB for each thread; these are as fast, and fit into the smallest memory setting."""
+
+_SCHEMAS = duckdb.connect(
+    ":memory:", config={"threads": 1, "memory_limit": "100MB", "autoload_known_extensions": False}
+)
+_GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A file of a report, on this machine: CSV, as it came or unpacked, or Parquet."""
+
+    name: str
+    """Its key, for messages."""
+    path: Path
+
+
+class Shape(NamedTuple):
+    """What files must have in common to be read together."""
+
+    container: str
+    """parquet, gzip or none (of compression)."""
+    header: Header
+
+
+class Readable(NamedTuple):
+    """Parts that are alike, with a query of their raw lines (see `canonical_sql`)."""
+
+    parts: tuple[Part, ...]
+    source: Source
+    raw: str
+
+
+def readable(parts: Sequence[Part], report_format: ReportFormat, *, parallel: bool) -> list[Readable]:
+    """All parts, those together that are alike, which is nearly always all of them.
+
+    Raises DamagedReport for a part that cannot be opened, or lacks a column.
+    """
+    alike: dict[Shape, list[Part]] = {}
+    for part in parts:
+        alike.setdefault(_shape(part), []).append(part)
+    found = []
+    for shape, group in alike.items():
+        try:
+            source = find_source(report_format, shape.header)
+        except ColumnError as error:
+            raise damaged(f"The part {group[0].name} cannot be imported: {error}", "BadPart") from None
+        found.append(Readable(tuple(group), source, _raw_sql(group, shape, source, parallel)))
+    return found
+
+
+def container_of(part: Part) -> str:
+    """By its first bytes. Raises DamagedReport for a file that is not what its name says."""
+    with part.path.open("rb") as file:
+        beginning = file.read(len(_PARQUET))
+    if part.name.endswith(".parquet") and beginning != _PARQUET:
+        raise damaged(f"The part {part.name} is not Parquet: it does not begin like that", "BadPart")
+    if beginning == _PARQUET:
+        return "parquet"
+    return "gzip" if beginning.startswith(_GZIP) else "none"
+
+
+def _shape(part: Part) -> Shape:
+    container = container_of(part)
+    header = _parquet_header(part) if container == "parquet" else _csv_header(part, container)
+    if not 0 < len(header.names) <= COLUMNS_MAX:
+        raise damaged(
+            f"The part {part.name} has {len(header.names):,} columns; 1 to {COLUMNS_MAX:,} can be read", "BadPart"
+        )
+    return Shape(container, header)
+
+
+def _csv_header(part: Part, container: str) -> Header:
+    with gzip.open(part.path) if container == "gzip" else part.path.open("rb") as file:
+        beginning = file.read(HEADER_BYTES_MAX)
+    line, end, _ = beginning.partition(b"\n")
+    if not end and len(beginning) == HEADER_BYTES_MAX:
+        raise damaged(f"The part {part.name} has a header of more than {HEADER_BYTES_MAX:,} bytes", "BadPart")
+    try:
+        text = line.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise damaged(f"The part {part.name} is not UTF-8", "BadPart") from None
+    names = tuple(next(csv.reader(io.StringIO(text.rstrip("\r"), newline="")), ()))
+    return Header(names, (TEXT,) * len(names))
+
+
+def _parquet_header(part: Part) -> Header:
+    with _SCHEMAS.cursor() as connection:  # one engine for all parts: to open one takes longer than to read a schema
+        try:
+            found = connection.execute(f"DESCRIBE SELECT * FROM {_read_parquet([part])}").fetchall()  # noqa: S608
+        except duckdb.Error:
+            raise not_parquet(part) from None
+    return Header(tuple(str(row[0]) for row in found), tuple(str(row[1]) for row in found))
+
+
+def not_parquet(part: Part) -> DamagedReport:
+    """The engine's own words quote the file's bytes, and name our copy of it."""
+    return damaged(f"The part {part.name} cannot be read: it is truncated, or its Parquet is damaged", "BadPart")
+
+
+def _raw_sql(parts: Sequence[Part], shape: Shape, source: Source, parallel: bool) -> str:
+    if shape.container == "parquet":
+        place_names = [_identifier(name) for name in shape.header.names]
+        table = _read_parquet(parts)
+    else:
+        # Columns get names of our own: those of a report may differ in case only, which DuckDB does not tell apart.
+        place_names = [f"c{place}" for place in range(len(shape.header.names))]
+        table = _read_csv(parts, len(place_names), shape.container, parallel)
+    selected = [f"{place_names[place]} AS {name}" for name, place in source.places.items()]
+    selected += [f"{place_names[tag.place]} AS tag_{number}" for number, tag in enumerate(source.tags)]
+    if source.tag_map is not None:
+        selected.append(f"{place_names[source.tag_map]} AS tag_map")
+    return f"SELECT {', '.join(selected)} FROM {table}"  # noqa: S608 - names and paths are quoted
+
+
+def _read_csv(parts: Sequence[Part], columns: int, compression: str, parallel: bool) -> str:
+    types = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(columns))
+    return (
+        f"read_csv([{_paths(parts)}], columns = {{{types}}}, auto_detect = false, header = true, delim = ',', "
+        f"quote = '\"', escape = '\"', strict_mode = true, compression = '{compression}', "
+        f"parallel = {parallel}, max_line_size = {LINE_BYTES_MAX}, buffer_size = {READ_BUFFER_BYTES})"
+    )
+
+
+def _read_parquet(parts: Sequence[Part]) -> str:
+    return f"read_parquet([{_paths(parts)}], hive_partitioning = false)"
+
+
+def _paths(parts: Sequence[Part]) -> str:
+    return ", ".join("'" + str(part.path).replace("'", "''") + "'" for part in parts)
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
