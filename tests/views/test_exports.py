@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -236,3 +237,33 @@ def test_somebody_holds_what_was_granted_and_delegated_to_them(
     assert views.held(ANN, today, {Persona.PRODUCT_OWNER}) == (NodePath.parse(CART),)
     assert views.held(BOB, today, everything) == (NodePath.ROOT,)
     assert views.held(BOB, today, {Persona.VENDOR_MANAGER}) == ()
+
+
+ROWS = 100_000
+MEMORY_MAX = 20_000_000
+"""Bytes: some batches, and not all rows."""
+
+
+@pytest.mark.slow
+def test_a_long_export_is_read_in_the_memory_of_some_batches(views: Views, company: None, database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "INSERT INTO daily_shares SELECT %s, '2026-05-01', date '2026-05-01' + n %% 31, %s, 'W' || n, n, n, n, n "
+            "FROM generate_series(1, %s) AS n",
+            [TWO, BOOKS, ROWS],
+        )
+    wanted = request(what=ExportKind.DAILY, account_id=TWO)
+    tracemalloc.start()
+    with views.export(wanted, CALENDAR) as export:
+        read_rows = sum(len(batch) for batch in export.batches())
+        assert export.totals.total == Decimal(ROWS * (ROWS + 1) // 2) + Decimal("8.5")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.reset_peak()
+    assert read_rows == ROWS + 2
+    assert peak < MEMORY_MAX
+    with views.export(wanted, CALENDAR) as export:
+        everything = [row for batch in export.batches() for row in batch]
+    _, kept = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(everything) == read_rows
+    assert kept > MEMORY_MAX, "the control: what all rows take"
