@@ -70,7 +70,10 @@ class ColumnError(Exception):
 
 
 def locate(table: ColumnTable, headers: Sequence[str], spelled: Sequence[str] = ()) -> dict[str, int]:
-    """The places of the columns of a table, by their names. Raises ColumnError, which spells names as `spelled` does."""
+    """The places of the columns of a table, by their names.
+
+    Raises ColumnError, which spells names as `spelled` does.
+    """
     places: dict[str, list[int]] = {}
     for place, header in enumerate(headers):
         if column := table.by_name.get(header.strip().lower()):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from activities.cost_columns_cur import CUR_COLUMNS
 from activities.cost_dialect import COST_TYPE, DUCKDB, FAST_DOUBLE_MAX
 from activities.cost_money import COMMITMENT_CASES
+from domain.money import EXACT
 from domain.report_format import ReportFormat
 from tests.activities.test_cost_formats import added_up, canonical
 from tests.support.cost_months import FIGURES, Entry, Values, cur_month, legacy_csv, parquet
@@ -146,7 +147,7 @@ def test_split_lines_are_told_by_their_operation_where_the_report_has_no_column_
 
 
 def half_up(text: str) -> Decimal:
-    return Decimal(text).quantize(Decimal("1E-12"), ROUND_HALF_UP)
+    return Decimal(text).quantize(Decimal("1E-12"), ROUND_HALF_UP, EXACT)
 
 
 numbers = st.decimals(-(10**13), 10**13, allow_nan=False, places=20).map(lambda n: format(n, "f")) | st.from_regex(
