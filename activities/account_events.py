@@ -186,9 +186,10 @@ class _Look:
         return self._present(event, message, seen, observed_at)
 
     def _joined_at(self, event: AccountEvent) -> datetime:
-        """For an account that AWS has not finished creating. It has joined once, however many events tell of it."""
+        """For an account that AWS has not finished creating. It has joined once, however many events tell of it, and
+        not in the future, whatever an event says."""
         known = self._known(event.account_id)
-        return known.seen.joined_at if known.seen else event.at
+        return known.seen.joined_at if known.seen else min(event.at, self._clock())
 
     def _present(self, event: AccountEvent, message: QueueMessage, seen: AccountSeen, observed_at: datetime) -> Effect:
         ids = self._organization()

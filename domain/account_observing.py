@@ -206,7 +206,7 @@ def decide_depart(states: States, command: RecordDepartures, context: Context) -
     for departure in {one.account_id: one for one in command.departures}.values():
         known: Account = states[account_stream(departure.account_id)]
         if has_departed(known, departure, command.observed_at):
-            events += _departed(known, departure, command.source)
+            events += _departed(known, departure, command)
     return Decision(events, f"{len(command.departures)} accounts looked at.", authority)
 
 
@@ -217,9 +217,11 @@ def has_departed(known: Account, departure: Departure, observed_at: AwareDatetim
     return departure.at >= known.seen.joined_at
 
 
-def _departed(known: Account, departure: Departure, source: str) -> list[Event]:
+def _departed(known: Account, departure: Departure, command: RecordDepartures) -> list[Event]:
+    """At the latest when it was not there any more: what is seen before a moment to come would count as overtaken."""
     stream = account_stream(departure.account_id)
-    fact = Departed(account_id=departure.account_id, how=departure.how, at=departure.at, source=source)
+    at = min(departure.at, command.observed_at)
+    fact = Departed(account_id=departure.account_id, how=departure.how, at=at, source=command.source)
     events = [Event(stream, fact)]
     if known.is_open and not known.spends_unallocated:
         events.append(_ended(departure.account_id, known, "departed"))

@@ -146,6 +146,13 @@ def test_a_departure_is_recorded_once_and_ends_the_occasion() -> None:
     assert by_allot(depart(departure(6, how="gone from the list"), minutes=6), [*OPEN, *decision.events]) == []
 
 
+def test_a_departure_is_not_later_than_it_was_seen_so_that_a_return_is_believed() -> None:
+    left = by_allot(depart(departure(9_000), minutes=5), [vended()])
+    assert left == [given.departed(5)]
+    facts = [given.ORGANIZATION, vended(), given.allocated(), *left]
+    assert by_allot(observe(SEEN, minutes=6), facts) == [given.returned(6)]
+
+
 def test_a_departure_leaves_an_allocation_as_it_is() -> None:
     events = by_allot(depart(departure(5), minutes=5), ALIGNED)
     assert events == [given.departed(5)]
