@@ -10,7 +10,7 @@ from domain.calendar import Month
 from domain.errors import Unavailable
 from domain.hierarchy import PRODUCT_LEVEL, NodePath
 from views import books, directory
-from views.account_queries import KNOWN_MAX, AccountViews
+from views.account_queries import KNOWN_MAX
 from views.audit import subject_key
 from views.generations import live
 from views.inbox import found_tasks, task_detail
@@ -27,6 +27,7 @@ from views.models import (
 )
 from views.report import rollup_report
 from views.schedule_detail import current_round, months, schedule_detail
+from views.workload_queries import WorkloadViews
 
 AUDIT_ENTRIES_MAX = 10_000
 TASKS_MAX = 1_000
@@ -51,6 +52,9 @@ _CATEGORIES = (
     "expected_account",
     "vending",
     "cost",
+    "workload",
+    "waiting/workload",
+    "claim",
     "person",
     "holders",
     "organization",
@@ -65,7 +69,7 @@ FROM audit WHERE subjects && %(keys)s::text[]
 ORDER BY position DESC LIMIT %(limit)s"""
 
 
-class Views(AccountViews):
+class Views(WorkloadViews):
     """The views of one database."""
 
     # Figures

@@ -48,6 +48,7 @@ from domain.process import (
 )
 from file_store import FileStore
 from tests.workflows import account_scenarios as accounts
+from tests.workflows import estimate_scenarios as estimates
 from tests.workflows import round_scenarios as rounds
 from tests.workflows.reports import JUNE, Reports
 from tests.workflows.stage import (
@@ -296,6 +297,7 @@ SCENARIOS: dict[str, Scenario] = {
     "rules-replaced": accounts.rules_replaced,
     "cost-import-first-bills": cost_import,
     "organization-sync-pass": organization_sync,
+    **estimates.SCENARIOS,
 }
 """Those up to `cost-import` were recorded before schedules had times, and stand for the runs of that version; imports
 and decisions up to `hostile-signals-in-time` before accounts had processes."""
@@ -320,6 +322,8 @@ def staging(name: str) -> dict[str, Any]:
             return {"clock": SetClock(now - rounds.LONG_AGO), "year": now.year + 1}
         case "year-end":
             return {"clock": SetClock(datetime(now.year - 1, 12, 31, 12, tzinfo=UTC)), "year": now.year - 1}
+        case _ if name.startswith("estimate-"):
+            return estimates.staging(name)
         case "rules-replaced" | "direct-decision-wakes":
             return accounts.staging(name)
     return accounts.staging(name) if name.startswith("account-") else {}
