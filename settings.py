@@ -56,6 +56,7 @@ class Settings(BaseSettings):
     temporal_address: str = "localhost:7233"
     temporal_ui_url: str = "http://localhost:8233"
     file_store: str = ".allot/files"
+    cost_mart: str = ".allot/cost-mart"
     state_dir: Path = STATE_DIR
 
     # What is allowed.

@@ -35,12 +35,15 @@ from activities.aws_access import AwsAccess
 from activities.budget_drop import BudgetDrops
 from activities.budget_files import BudgetFiles
 from activities.cost_reports import CostReports
+from activities.estimates import Estimates
 from activities.first_bills import FirstBills
 from activities.holder_rounds import HolderRounds
 from activities.ledger_commands import LedgerCommands
+from activities.mart_files import FolderMart
 from activities.notifications import Notifying, notifying
 from activities.organizations import Organizations, Surroundings
 from activities.people_files import PeopleFiles
+from activities.resource_search import ResourceSearches
 from activities.schedule_waiting import ScheduleWaiting
 from domain.account_process import ACCOUNT_EVENTS_QUEUE
 from domain.cost_process import COST_EVENTS_QUEUE
@@ -93,6 +96,8 @@ def hands(settings: Settings, ledger: Ledger, client: Client, told: Notifying | 
     organization, url = settings.organization(), settings.database_url.get_secret_value()
     commands = LedgerCommands(ledger, organization)
     waiting = ScheduleWaiting(ledger, organization, client)
+    estimates = Estimates(ledger, organization)
+    searches = ResourceSearches(ledger, url, FolderMart(settings.cost_mart))
     people = PeopleFiles(ledger, FileStore(settings.file_store))
     budgets = BudgetFiles(ledger, FileStore(settings.file_store), organization, url)
     drops = BudgetDrops(FileStore(settings.file_store), settings.budget_drop or "", settings.budget_drop_actor or "")
@@ -123,6 +128,9 @@ def hands(settings: Settings, ledger: Ledger, client: Client, told: Notifying | 
             alignments.step,
             alignments.wake,
             account_files.import_accounts,
+            estimates.read,
+            estimates.step,
+            searches.search,
         ),
         (costs.find_deliveries, costs.import_delivery, FirstBills(ledger, url, starter).record),
         (organizations.sync,),

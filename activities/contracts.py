@@ -46,6 +46,9 @@ class ActivityName(StrEnum):
     IMPORT_DELIVERY = "cost.import_delivery"
     RECORD_FIRST_BILLS = "cost.record_first_bills"
     RECEIVE_COST_EVENTS = "cost.receive_events"
+    READ_ESTIMATE = "estimates.read"
+    STEP_ESTIMATE = "estimates.step"
+    SEARCH_RESOURCES = "resources.search"
 
 
 class RecordRequest(Model):
@@ -152,6 +155,19 @@ class AlignmentStepRequest(Model):
     step: Literal["remind", "escalate"]
     count: int = 0
     """Which reminder of the occasion; for an escalation, which attempt."""
+    attempt: int = 0
+    """At that reminder."""
+
+
+class EstimateStep(Model):
+    """For `estimates.step`: what time does to a round. Answered with an EstimateView (domain.estimate_process)."""
+
+    product: NodePath
+    workload: str
+    step: Literal["remind", "escalate", "end_year"]
+    turn: int = 0
+    count: int = 0
+    """Which reminder of the turn; for the others, which attempt."""
     attempt: int = 0
     """At that reminder."""
 

@@ -15,11 +15,13 @@ from command_line import (
     notify,
     organization,
     person,
+    resource,
     rollup,
     schedule,
     stack,
     tasks,
     view,
+    workload,
 )
 from command_line.demo import demo
 
@@ -38,6 +40,8 @@ app.command()(installation.setup)
 app.add_typer(budget.app, name="budget")
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(month.app, name="month")
+app.add_typer(workload.app, name="workload")
+app.add_typer(resource.app, name="resource")
 app.add_typer(account.app, name="account")
 app.add_typer(person.app, name="person")
 app.add_typer(organization.app, name="organization")

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
@@ -33,6 +34,9 @@ from domain.account_process import AccountUpdateName, AlignmentRound, alignment_
 from domain.alignment_texts import alignment_static_details, alignment_summary
 from domain.decision import Accepted, Command, Refused
 from domain.errors import AllotError, BadInput, Unavailable, error_named
+from domain.estimate_commands import EstimateCommand
+from domain.estimate_process import EstimateRound, EstimateUpdateName, estimate_process_id
+from domain.estimate_texts import estimate_static_details, estimate_summary
 from domain.model import Model
 from domain.process import (
     TASK_QUEUE,
@@ -52,6 +56,7 @@ from domain.process_texts import (
     schedule_summary,
 )
 from domain.registry import AnyCommand
+from domain.resource_search import ResourcePage, ResourceQuery, resource_search_process_id
 from domain.schedule_commands import ScheduleCommand
 from temporal_connection import connect, rest, unavailable
 
@@ -176,11 +181,41 @@ async def decide_on_account(
     return await _updated(session, addressee, update, command, f"account {command.account_id}")
 
 
+async def decide_on_estimate(
+    session: Session, update: EstimateUpdateName, command: EstimateCommand, round_: int
+) -> Accepted:
+    """The same for the process of a workload's estimate."""
+    request = EstimateRound(product=command.product, workload=command.workload, round=round_)
+    addressee = _Addressee(
+        WorkflowName.WORKLOAD_ESTIMATE,
+        request,
+        estimate_process_id(command.product, command.workload, round_),
+        estimate_summary(request),
+        estimate_static_details(request),
+    )
+    return await _updated(session, addressee, update, command, f"workload {command.workload}")
+
+
+async def search_resources(session: Session, query: ResourceQuery) -> ResourcePage:
+    """Asks a worker, because only workers reach the cost mart."""
+    async with temporal(session) as client:
+        handle = await client.start_workflow(
+            WorkflowName.RESOURCE_SEARCH,
+            query,
+            id=resource_search_process_id(uuid4()),
+            task_queue=TASK_QUEUE,
+            static_summary="Search the cost mart for resources",
+            result_type=ResourcePage,
+            rpc_timeout=timedelta(seconds=session.timeout_s),
+        )
+        return await answered(handle.result(), session, handle)
+
+
 class _Addressee(NamedTuple):
     """A process, and how to start it."""
 
     name: WorkflowName
-    request: ScheduleRound | AlignmentRound
+    request: ScheduleRound | AlignmentRound | EstimateRound
     process_id: str
     summary: str
     details: str

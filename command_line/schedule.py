@@ -189,7 +189,7 @@ def _spread(
         return amounts.from_list(listed, months)
     if not even:
         return {}
-    schedule, _, closed, _ = _picture(session, about["product"], about["fiscal_year"])
+    schedule, _, closed, *_ = _picture(session, about["product"], about["fiscal_year"])
     fixed = {month: amount for month, amount in schedule.approved.items() if month in closed}
     return amounts.evenly(Money(schedule.annual, schedule.currency), months, fixed)
 
@@ -269,7 +269,15 @@ def _picture(session: Session, product: NodePath, fiscal_year: int) -> Picture:
     with session.views() as views:
         schedule = _found(views, product, fiscal_year)
         labels, closed = views.labels(fiscal_year), views.closed_months(fiscal_year)
-    return Picture(schedule, labels, frozenset(one.month for one in closed), session.organization.business)
+        estimated = views.estimated(product)
+    months = session.organization.calendar.months(fiscal_year)
+    return Picture(
+        schedule,
+        labels,
+        frozenset(one.month for one in closed),
+        session.organization.business,
+        {of: estimated[of] for of in months if of in estimated},
+    )
 
 
 def _found(views: Views, product: NodePath, fiscal_year: int) -> ScheduleDetail:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from rich.console import ConsoleRenderable
@@ -34,6 +35,8 @@ class Picture(NamedTuple):
     """What the organization calls E1 to E4 in that year."""
     closed: frozenset[Month]
     business: BusinessCalendar
+    estimated: Mapping[Month, Decimal] = MappingProxyType({})
+    """What the approved estimates of its workloads come to."""
 
     @property
     def due_at(self) -> datetime | None:
@@ -49,6 +52,7 @@ def schedule_data(picture: Picture) -> dict[str, Any]:
         "due_at": picture.due_at,
         "labels": picture.labels,
         "closed_months": sorted(picture.closed),
+        "workload_estimates": picture.estimated,
     }
     return {**dict(picture.schedule), **more}
 
@@ -82,6 +86,7 @@ def _months(picture: Picture) -> ConsoleRenderable | str:
     currency = schedule.currency
     title = f"{place(schedule.product, picture.labels)}, fiscal year {schedule.fiscal_year}, {currency}"
     series = [(_asked(schedule), _open(schedule)), ("Approved", schedule.approved), ("Actual", schedule.actual)]
+    series.append(("Workload estimates", picture.estimated))
     shown = [(name, amounts) for name, amounts in series if amounts]
     months = sorted({month for _, amounts in shown for month in amounts})
     if not months:

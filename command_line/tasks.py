@@ -19,6 +19,7 @@ from domain.business_days import BusinessCalendar
 from domain.decision import Persona
 from domain.errors import BadInput
 from domain.hierarchy import NodePath
+from domain.workload import split_key
 from views.models import PersonDetail, ScheduleDetail, TaskDetail, Why
 from views.queries import TASKS_MAX, Views
 from views.tasks import TaskKind
@@ -31,12 +32,16 @@ WORDS = {
     TaskKind.DECIDE_RESCHEDULE: "Grant or deny a reschedule",
     TaskKind.ALLOCATE_ACCOUNT: "Allocate the account",
     TaskKind.DECIDE_ALLOCATION: "Accept or decline an allocation",
+    TaskKind.APPROVE_ESTIMATE: "Approve or reject the estimate",
+    TaskKind.REVISE_ESTIMATE: "Revise the estimate",
 }
 HOW_TO_REFUSE = {
     TaskKind.APPROVE_SCHEDULE: "`reject` in place of `approve`",
+    TaskKind.APPROVE_ESTIMATE: "`reject` in place of `approve`",
     TaskKind.DECIDE_RESCHEDULE: "`deny` in place of `grant`",
     TaskKind.DECIDE_ALLOCATION: "`decline` in place of `accept`",
 }
+OF_ESTIMATES = frozenset({TaskKind.APPROVE_ESTIMATE, TaskKind.REVISE_ESTIMATE})
 COMMANDS_SHOWN_MAX = 20
 """Tasks whose command is written out; --json has all of them."""
 OVERDUE = "red"
@@ -183,6 +188,8 @@ def command_for(task: TaskDetail, doer: Doer) -> str:
     who = ["--as", doer.email]
     product = [task.subject, "--year", str(task.fiscal_year)]
     seen = ["--version", str(task.version)]
+    if task.kind in OF_ESTIMATES:
+        return shlex.join(["allot", *_of_estimate(task, doer)])
     if not _may_act(task):
         if task.why is Why.NOBODY_LEFT and doer.is_admin:
             return shlex.join(["allot", "person", "grant", "SOMEBODY", f"product_owner:{task.subject}", *who])
@@ -203,14 +210,35 @@ def command_for(task: TaskDetail, doer: Doer) -> str:
     return shlex.join(["allot", *words])
 
 
+def _of_estimate(task: TaskDetail, doer: Doer) -> list[str]:
+    product, name = split_key(task.subject)
+    workload = [str(product), name]
+    if not _may_act(task):
+        if task.why is Why.NOBODY_LEFT and doer.is_admin:
+            return ["person", "grant", "SOMEBODY", f"product_owner:{product}", "--as", doer.email]
+        return ["workload", "show", *workload]
+    if task.kind == TaskKind.APPROVE_ESTIMATE:
+        return ["workload", "approve", *workload, "--version", str(task.version), "--as", doer.email]
+    return ["workload", "submit", *workload, "--file", "FILE", "--as", doer.email]
+
+
 def _details(views: Views, found: Sequence[TaskDetail]) -> dict[int, str]:
     """With the amounts that it is about, by the number of the row."""
     details = {}
     for number, task in enumerate(found, start=1):
+        if task.kind in OF_ESTIMATES:
+            details[number] = _of_workload(views, task)
+            continue
         schedule = views.schedule(task.fiscal_year, NodePath.parse(task.subject)) if task.fiscal_year else None
         if schedule:
             details[number] = _detail(task, schedule)
     return details
+
+
+def _of_workload(views: Views, task: TaskDetail) -> str:
+    workload = views.workload(*split_key(task.subject))
+    amount = f"{money(workload.submitted_total, workload.currency)} {workload.currency} in all." if workload else ""
+    return " ".join(filter(None, [amount, f"“{task.detail}”" if task.detail else ""]))
 
 
 def _detail(task: TaskDetail, schedule: ScheduleDetail) -> str:

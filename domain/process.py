@@ -58,6 +58,8 @@ class WorkflowName(StrEnum):
     PEOPLE_IMPORT = "PeopleImport"
     NOTIFICATIONS = "Notifications"
     PERSON_REGISTRATION = "PersonRegistration"
+    WORKLOAD_ESTIMATE = "WorkloadEstimate"
+    RESOURCE_SEARCH = "ResourceSearch"
 
 
 TURN_OF: Mapping[State, Persona] = {
@@ -340,7 +342,7 @@ BudgetFile.model_rebuild()
 
 
 def schedule_process_id(fiscal_year: int, product: NodePath, round_: int = FIRST_ROUND) -> str:
-    return _bounded(f"schedule/{fiscal_year}/{product}/{round_}")
+    return bounded(f"schedule/{fiscal_year}/{product}/{round_}")
 
 
 def budget_load_process_id(content_hash: str, *, dry_run: bool = False) -> str:
@@ -348,11 +350,11 @@ def budget_load_process_id(content_hash: str, *, dry_run: bool = False) -> str:
 
 
 def cost_import_process_id(report: ReportVersion) -> str:
-    return _bounded(f"cost-import/{report.source}/{report.billing_period}/{report.version}")
+    return bounded(f"cost-import/{report.source}/{report.billing_period}/{report.version}")
 
 
 def cost_watch_process_id(source: str) -> str:
-    return _bounded(f"cost-watch/{source}")
+    return bounded(f"cost-watch/{source}")
 
 
 def people_import_process_id(content_hash: str) -> str:
@@ -377,7 +379,7 @@ BUDGET_DROP_SCHEDULE_ID = "budget-drop"
 BUDGET_DROP_PROCESS_ID = "budget-drop"
 
 
-def _bounded(process_id: str) -> str:
+def bounded(process_id: str) -> str:
     """The id, or its beginning and a hash of the whole where it is too long for a server."""
     encoded = process_id.encode()
     if len(encoded) <= PROCESS_ID_BYTES_MAX:

@@ -57,7 +57,7 @@ def schedule_details(
         _figures(view),
         _months(view),
         "" if over else _what_to_send(view),
-        _refusals(view, refusals),
+        refused_messages(view.refusals, refusals),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -70,7 +70,7 @@ def waiting_summary(step: str, at: datetime, awaiting: str, count: int) -> str:
         "escalate": f"ask the level above, because the {who} has not acted",
         "end_year": "end with the fiscal year",
     }[step]
-    return one_line(f"{_instant(at)}: {what}")
+    return one_line(f"{instant(at)}: {what}")
 
 
 def _headline(view: ScheduleView, since: datetime | None, round_: int) -> str:
@@ -82,7 +82,7 @@ def _headline(view: ScheduleView, since: datetime | None, round_: int) -> str:
     elif view.awaiting:
         status += f": it is the turn of the **{view.awaiting.replace('_', ' ')}**"
         if since is not None:
-            status += f", since {_instant(since)}"
+            status += f", since {instant(since)}"
     lines = [f"### {names}", labels, f"Schedule for fiscal year {view.fiscal_year}, round {round_}. {status}."]
     return "\n\n".join(line for line in lines if line)
 
@@ -94,16 +94,16 @@ def _times(view: ScheduleView) -> str:
     lines = []
     if view.remind_at:
         before = f" ({view.reminders} so far)" if view.reminders else ""
-        lines.append(f"- Next reminder: {_instant(view.remind_at)}{before}.")
+        lines.append(f"- Next reminder: {instant(view.remind_at)}{before}.")
     elif view.reminders:
         lines.append(f"- Reminded {view.reminders} times.")
     above = _level_above(view.awaiting)
     if view.escalated:
         lines.append(f"- It has waited too long or nobody is left: {above} since then.")
     elif view.escalate_at:
-        lines.append(f"- Waits until {_instant(view.escalate_at)}: {above} from then on.")
+        lines.append(f"- Waits until {instant(view.escalate_at)}: {above} from then on.")
     if view.year_ends_at:
-        lines.append(f"- The fiscal year is over on {_instant(view.year_ends_at)}: the round ends then, in any case.")
+        lines.append(f"- The fiscal year is over on {instant(view.year_ends_at)}: the round ends then, in any case.")
     return "\n".join(lines)
 
 
@@ -139,7 +139,7 @@ def _figures(view: ScheduleView) -> str:
         submitted = _sum(view.amounts)
         name = _what_amounts_are(view)
         rows += [(name, submitted), (f"Annual less {name.lower()}", annual - submitted)]
-    return _table(("", plain_text(view.currency)), [(title, _figure(view, amount)) for title, amount in rows])
+    return table(("", plain_text(view.currency)), [(title, _figure(view, amount)) for title, amount in rows])
 
 
 def _months(view: ScheduleView) -> str:
@@ -154,7 +154,7 @@ def _months(view: ScheduleView) -> str:
         (str(month), *(_figure(view, Decimal(amounts[month])) if month in amounts else "" for _, amounts in shown))
         for month in months
     ]
-    return _table(("Month", *(title for title, _ in shown)), rows)
+    return table(("Month", *(title for title, _ in shown)), rows)
 
 
 def _is_open(view: ScheduleView) -> bool:
@@ -194,15 +194,16 @@ def _input(view: ScheduleView, name: UpdateName) -> dict[str, Any]:
     return fields
 
 
-def _refusals(view: ScheduleView, refusals: Sequence[str]) -> str:
-    if not view.refusals:
+def refused_messages(count: int, refusals: Sequence[str]) -> str:
+    """How many there were, and the last ones."""
+    if not count:
         return ""
     shown = list(refusals)[-REFUSALS_SHOWN_MAX:]
     lines = [f"- {plain_text(refusal)}" for refusal in reversed(shown)]
-    return "\n".join([f"**Refused messages: {view.refusals}**, the last ones first:", "", *lines])
+    return "\n".join([f"**Refused messages: {count}**, the last ones first:", "", *lines])
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [head, ("---", *("---:" for _ in head[1:])), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
@@ -215,5 +216,5 @@ def _figure(view: ScheduleView, amount: Decimal) -> str:
     return figure(amount, view.currency)
 
 
-def _instant(at: datetime) -> str:
+def instant(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M} UTC"

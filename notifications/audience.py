@@ -13,9 +13,9 @@ from domain.account import Account, account_stream
 from domain.account_facts import AlignmentOpened
 from domain.business_days import BusinessCalendar
 from domain.decision import Grant, PersonId, States, Stream
-from domain.hierarchy import NodePath
 from domain.people import OWNERS, Person, person_stream
 from domain.schedule import Schedule, schedule_stream
+from domain.workload import Workload, workload_stream
 from notifications.messages import Audience
 
 _HOLDERS = "SELECT person_id FROM grants WHERE persona = %s AND node = %s"
@@ -42,7 +42,7 @@ class Company:
     def __init__(self, cursor: Cursor[Any], ledger: Folded, business: BusinessCalendar, now: datetime) -> None:
         self._cursor, self._ledger, self._day = cursor, ledger, business.day_of(now)
         self._holding: dict[Grant, frozenset[PersonId]] = {}
-        self._submitting: dict[tuple[int, NodePath], frozenset[PersonId]] = {}
+        self._submitting: dict[Stream, frozenset[PersonId]] = {}
         self._active: dict[PersonId, bool] = {}
 
     def members(self, audience: Audience, actor: PersonId) -> list[PersonId]:
@@ -50,8 +50,8 @@ class Company:
         told = set(audience.people)
         for grant in audience.holders:
             told |= self._holders(grant)
-        if audience.schedule and (audience.submitters_too or audience.not_submitters):
-            submitters = self._submitters(*audience.schedule)
+        if audience.submitters_too or audience.not_submitters:
+            submitters = self._submitters(audience)
             told = told | submitters if audience.submitters_too else told - submitters
         if audience.proposal:
             account_id, number = audience.proposal
@@ -77,13 +77,18 @@ class Company:
             self._holding[grant] = holders
         return self._holding[grant]
 
-    def _submitters(self, fiscal_year: int, product: NodePath) -> frozenset[PersonId]:
+    def _submitters(self, audience: Audience) -> frozenset[PersonId]:
         """As the ledger knows them now: an event of the past does not name them."""
-        if (fiscal_year, product) not in self._submitting:
-            stream = schedule_stream(fiscal_year, product)
-            schedule: Schedule = self._ledger.states([stream])[stream]
-            self._submitting[fiscal_year, product] = schedule.submitters
-        return self._submitting[fiscal_year, product]
+        if audience.schedule:
+            stream = schedule_stream(*audience.schedule)
+        elif audience.workload:
+            stream = workload_stream(*audience.workload)
+        else:
+            return frozenset()
+        if stream not in self._submitting:
+            subject: Schedule | Workload = self._ledger.states([stream])[stream]
+            self._submitting[stream] = subject.submitters
+        return self._submitting[stream]
 
     def _persons(self, query: str, parameters: list[Any]) -> frozenset[PersonId]:
         rows: list[tuple[UUID]] = self._cursor.execute(query.encode(), parameters).fetchall()

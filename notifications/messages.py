@@ -28,12 +28,14 @@ from domain.schedule import (
     WentOverBudget,
 )
 from domain.waiting import Escalated, Overdue, Reminded
+from domain.workload import EstimateApproved, EstimateRejected, EstimateSubmitted
 from notifications.account_messages import is_of_account, of_account, of_waiting_account
 from notifications.notice import SUBJECT_CHARS_MAX as SUBJECT_CHARS_MAX
 from notifications.notice import YOU, commands, paragraphs, said
 from notifications.notice import Audience as Audience
 from notifications.notice import Notice as Notice
 from notifications.notice import one_line as one_line
+from notifications.workload_messages import is_of_workload, of_estimate, of_waiting_workload
 
 TIME_FORMAT = "%Y-%m-%d %H:%M UTC"
 
@@ -44,7 +46,9 @@ def notice_of(event: RecordedEvent, ui_url: str = "") -> Notice | None:
         case ScheduleFact() as fact:
             told = _of_schedule(fact, event.stream_version)
         case Reminded() | Escalated() as fact:
-            told = of_waiting_account(fact) if is_of_account(fact) else _of_waiting(fact)
+            told = _of_anything_waiting(fact)
+        case EstimateSubmitted() | EstimateApproved() | EstimateRejected() as fact:
+            told = of_estimate(fact, event.stream_version)
         case Granted() | GrantWithdrawn() | Delegated() | DelegationEnded() as fact:
             told = _of_person(fact)
         case AlignmentOpened() | AllocationProposed() | ProposalDeclined() | Allocated() as fact:
@@ -117,6 +121,12 @@ def _of_schedule(fact: ScheduleFact, version: int) -> Notice | None:
             how = commands("Request a reschedule:", request)
             return Notice(owners, f"Over budget: schedule of {of}", paragraphs(text, how))
     return None
+
+
+def _of_anything_waiting(fact: Reminded | Escalated) -> Notice:
+    if is_of_account(fact):
+        return of_waiting_account(fact)
+    return of_waiting_workload(fact) if is_of_workload(fact) else _of_waiting(fact)
 
 
 def _of_waiting(fact: Reminded | Escalated) -> Notice:
@@ -209,6 +219,9 @@ _FACTS: Sequence[type[Fact]] = (
     AllocationProposed,
     ProposalDeclined,
     Allocated,
+    EstimateSubmitted,
+    EstimateApproved,
+    EstimateRejected,
 )
 TOLD: frozenset[str] = frozenset(fact.fact_name for fact in _FACTS)
 """Names of the facts that somebody is told of."""

@@ -21,6 +21,8 @@ class Audience(NamedTuple):
     people: tuple[PersonId, ...] = ()
     schedule: tuple[int, NodePath] | None = None
     """Of which schedule the submitters count."""
+    workload: tuple[NodePath, str] | None = None
+    """Of which workload's estimate they do."""
     submitters_too: bool = False
     """Whether whoever submitted it is told, too."""
     not_submitters: bool = False

@@ -15,7 +15,7 @@ from domain.errors import Unavailable
 from domain.export import ExportRequest
 from domain.hierarchy import PRODUCT_LEVEL, NodePath
 from views import books, directory, export_sql, scopes
-from views.account_queries import KNOWN_MAX, AccountViews
+from views.account_queries import KNOWN_MAX
 from views.audit import subject_key
 from views.exports import OpenExport
 from views.generations import live
@@ -33,6 +33,7 @@ from views.models import (
 )
 from views.report import rollup_report
 from views.schedule_detail import current_round, months, schedule_detail
+from views.workload_queries import WorkloadViews
 
 AUDIT_ENTRIES_MAX = 10_000
 TASKS_MAX = 1_000
@@ -58,6 +59,9 @@ _CATEGORIES = (
     "expected_account",
     "vending",
     "cost",
+    "workload",
+    "waiting/workload",
+    "claim",
     "person",
     "holders",
     "organization",
@@ -73,7 +77,7 @@ FROM audit WHERE subjects && %(keys)s::text[]
 ORDER BY position DESC LIMIT %(limit)s"""
 
 
-class Views(AccountViews):
+class Views(WorkloadViews):
     """The views of one database."""
 
     # Figures

@@ -22,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.account_rules import ReplaceAccountRules
     from domain.decision import Accepted, Command, Outcome, Persona, Refused
     from domain.errors import BadInput
+    from domain.estimate_commands import EstimateCommand
     from domain.expected_account import ExpectAccounts
     from domain.people_commands import DeactivatePerson, WithdrawGrant
     from domain.process import DirectCommand, RegisterPersonRequest, WorkflowName
@@ -30,6 +31,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.recording import UNREADABLE, answer_of, failure_of, given, record
 
 _OUTCOME: Any = Outcome
+_SUBJECTS = {"schedule": "product", "workload": "workload"}
 
 INFORMED_WITHIN = timedelta(seconds=8)
 """All attempts at telling the open rounds together: less than the command line waits for its answer."""
@@ -40,14 +42,16 @@ DECIDED_WITHIN = timedelta(days=1)
 @workflow.defn(name=WorkflowName.DIRECT_DECISION, failure_exception_types=UNREADABLE)
 class DirectDecision:
     """Records one command: people, grants and delegations, an account's allocation, rules for accounts and expected
-    ones, closing a month or opening it again. What belongs to a schedule goes through its process."""
+    ones, workloads and claims, closing a month or opening it again. What belongs to a schedule or an estimate goes
+    through its process."""
 
     @workflow.run
     async def run(self, started_with: DirectCommand | None = None) -> Outcome:
         request = given(started_with)
-        if isinstance(request.command, ScheduleCommand):
+        if isinstance(request.command, ScheduleCommand | EstimateCommand):
+            door = "schedule" if isinstance(request.command, ScheduleCommand) else "workload"
             raise ApplicationError(
-                f"{request.command.kind} is decided in the process of its product: use `allot schedule`.",
+                f"{request.command.kind} is decided in the process of its {_SUBJECTS[door]}: use `allot {door}`.",
                 type=BadInput.__name__,
                 non_retryable=True,
             )

@@ -16,6 +16,8 @@ from workflows.direct_decision import DirectDecision, PersonRegistration
 from workflows.notifications import Notifications
 from workflows.organization_sync import OrganizationSync
 from workflows.people_import import PeopleImport
+from workflows.resource_search import ResourceSearch
+from workflows.workload_estimate import WorkloadEstimate
 
 WORKFLOWS: tuple[type, ...] = (
     BudgetSchedule,
@@ -32,6 +34,8 @@ WORKFLOWS: tuple[type, ...] = (
     PersonRegistration,
     PeopleImport,
     Notifications,
+    WorkloadEstimate,
+    ResourceSearch,
 )
 PASSED_THROUGH = ("domain", "activities.contracts", "pydantic")
 """Loaded once and not anew for each workflow: pure, as lint makes sure, and a third of the cost of a workflow."""

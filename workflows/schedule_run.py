@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 from pydantic import AwareDatetime
 
@@ -74,7 +74,22 @@ class Due(NamedTuple):
         )
 
 
-def next_due(view: ScheduleView, idle: int, not_before: datetime | None) -> Due | None:
+class Times(Protocol):
+    """When time does something in a round."""
+
+    @property
+    def turn(self) -> int: ...
+    @property
+    def reminders(self) -> int: ...
+    @property
+    def remind_at(self) -> datetime | None: ...
+    @property
+    def escalate_at(self) -> datetime | None: ...
+    @property
+    def year_ends_at(self) -> datetime | None: ...
+
+
+def next_due(view: Times, idle: int, not_before: datetime | None) -> Due | None:
     """The earliest step; of several at once the one that makes the others needless. None in views without times, as
     versions before this one recorded them, so that their histories replay.
 

@@ -18,6 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from domain.account_process import AlignmentRound, AlignmentView
 from domain.errors import Unavailable
+from domain.estimate_process import EstimateRound, EstimateView
 from domain.hierarchy import NodePath
 from domain.process import ScheduleRound, ScheduleView
 
@@ -79,6 +80,18 @@ def of_alignment(view: AlignmentView, addressee: AlignmentRound) -> dict[SearchA
     return {
         ACCOUNT_ID: addressee.account_id,
         BUDGET_STATE: view.lifecycle or None,
+        AWAITING_ROLE: (view.awaiting or None) if is_ours else None,
+    }
+
+
+def of_estimate(view: EstimateView, addressee: EstimateRound) -> dict[SearchAttributeKey[Any], Any]:
+    """What the process of a workload's estimate is found by; None for what it does not have."""
+    is_ours = view.round == addressee.round
+    return {
+        NODE_PATH: node_values(addressee.product),
+        FISCAL_YEAR: view.fiscal_year or None,
+        ACCOUNT_ID: view.account_id or None,
+        BUDGET_STATE: str(view.state),
         AWAITING_ROLE: (view.awaiting or None) if is_ours else None,
     }
 

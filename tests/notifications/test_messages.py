@@ -25,6 +25,7 @@ from domain.schedule import (
 from domain.waiting import Escalated, Overdue, Reminded, waiting_stream
 from notifications import messages
 from notifications.messages import SUBJECT_CHARS_MAX, TOLD, Notice, notice_of, one_line
+from tests.views import given_workloads
 from tests.views.given import ANN, BOB, CALENDAR, allocated_to, recorded, rejected, submitted, vended
 from tests.views.given_accounts import account_escalated, account_reminded, declined, opened, proposed
 
@@ -88,7 +89,14 @@ OF_ACCOUNTS = [
     account_reminded(ACCOUNT, count=2),
     account_escalated(ACCOUNT),
 ]
-EVENTS += OF_ACCOUNTS
+OF_WORKLOADS = [
+    given_workloads.submitted(str(PRODUCT), "Bas ket", note="As agreed"),
+    given_workloads.approved(str(PRODUCT), "Bas ket", 2),
+    given_workloads.rejected(str(PRODUCT), "Bas ket", 2),
+    given_workloads.reminded(str(PRODUCT), "Bas ket", 2),
+    given_workloads.escalated(str(PRODUCT), "Bas ket", 2),
+]
+EVENTS += [*OF_ACCOUNTS, *OF_WORKLOADS]
 
 
 def told(of: Fact | Event) -> Notice:
@@ -218,6 +226,26 @@ def test_an_account_that_waits_too_long_goes_to_cloud_engineers_too() -> None:
     assert {notice.audience.holders for notice in late.values()} == {(ADMINS, ENGINEERS)}
     assert len({notice.body for notice in late.values()}) == len(Overdue)
     assert "belongs to nobody's budget" in late[Overdue.SPENDING].body
+
+
+def test_an_estimate_is_told_to_those_who_decide_and_then_to_those_who_asked() -> None:
+    asked = told(OF_WORKLOADS[0])
+    assert asked.audience.holders == (Grant(Persona.PORTFOLIO_OWNER, PRODUCT.portfolio),)
+    assert asked.audience.not_submitters
+    assert "USD 175.50 were estimated in all." in asked.body
+    assert "allot workload approve 'Retail/A B/Web/Checkout' 'Bas ket' --version 3 --as" in asked.body
+    for event in OF_WORKLOADS[1:3]:
+        answered = told(event)
+        assert answered.audience.workload == (PRODUCT, "Bas ket")
+        assert answered.audience.holders == (Grant(Persona.PRODUCT_OWNER, PRODUCT),)
+        assert answered.audience.submitters_too
+    reminder, late = (told(event) for event in OF_WORKLOADS[3:])
+    assert reminder.subject == "Reminder: estimate of Bas ket"
+    assert reminder.audience.not_submitters
+    assert late.audience.holders == (
+        Grant(Persona.DEPARTMENT_OWNER, PRODUCT.portfolio.parent),
+        Grant(Persona.FINANCIAL_ADMIN, NodePath.ROOT),
+    )
 
 
 def test_no_text_of_somebody_else_begins_a_line_of_its_own_or_goes_on_for_ever() -> None:

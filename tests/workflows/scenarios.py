@@ -49,6 +49,7 @@ from domain.process import (
 from file_store import FileStore
 from tests.workflows import account_scenarios as accounts
 from tests.workflows import cost_scenarios as costs
+from tests.workflows import estimate_scenarios as estimates
 from tests.workflows import round_scenarios as rounds
 from tests.workflows.reports import JUNE, Reports
 from tests.workflows.stage import (
@@ -309,6 +310,7 @@ SCENARIOS: dict[str, Scenario] = {
     "organization-sync-pass": organization_sync,
     "cost-watch-scheduled": cost_watch_scheduled,
     "cost-events": costs.cost_events,
+    **estimates.SCENARIOS,
 }
 """Those up to `cost-import` were recorded before schedules had times, and stand for the runs of that version; imports
 and decisions up to `hostile-signals-in-time` before accounts had processes."""
@@ -334,6 +336,8 @@ def staging(name: str) -> dict[str, Any]:
             return {"clock": SetClock(now - rounds.LONG_AGO), "year": now.year + 1}
         case "year-end":
             return {"clock": SetClock(datetime(now.year - 1, 12, 31, 12, tzinfo=UTC)), "year": now.year - 1}
+        case _ if name.startswith("estimate-"):
+            return estimates.staging(name)
         case "rules-replaced" | "direct-decision-wakes":
             return accounts.staging(name)
     return accounts.staging(name) if name.startswith("account-") else {}
