@@ -115,8 +115,8 @@ class PeriodImported(Fact):
     """Where the detail by resource and day is, below the cost mart; none in versions imported before there was one."""
     booked_in: Month | None = None
     """Of an adjustment, which is what comes after AWS had invoiced the period, or after the month was closed: the first
-    month from the period on that was not closed. Where that is another month, the period's figures stay as they are, and
-    the difference to the payer's version before is part of the figures of that month."""
+    month from the period on that was not closed. Where that is another month, the period's figures stay as they are,
+    and the difference to the payer's version before is part of the figures of that month."""
 
     @property
     def is_booked(self) -> bool:
@@ -125,8 +125,8 @@ class PeriodImported(Fact):
 
 
 def is_final(invoices: Sequence[InvoiceState]) -> bool:
-    """Whether AWS has invoiced what was used in the period, whatever day it is: bills of the marketplace, of purchases and
-    of refunds have invoices of their own."""
+    """Whether AWS has invoiced what was used in the period, whatever day it is: bills of the marketplace, of purchases
+    and of refunds have invoices of their own."""
     usage = [bill for bill in invoices if bill.bill_type == ANNIVERSARY and bill.billing_entity != MARKETPLACE_ENTITY]
     return bool(usage) and all(bill.is_final for bill in usage)
 

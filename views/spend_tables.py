@@ -20,7 +20,7 @@ class PeriodRow(NamedTuple):
     report_version: str
     """In force: the newest one."""
     shown_version: str
-    """Whose rows are the period's own figures; an older one where the month was closed before the newest came, and empty
+    """Whose rows are the period's own figures: an older one where the month was closed before the newest came, and none
     where it was closed before the first one came."""
     format: str
     currency: str
@@ -134,6 +134,6 @@ PERIODS = Table("cost_periods", PeriodRow, key=2)
 MONTHLY = Table("monthly_actuals", MonthlyRow, key=5)
 DAILY = Table("daily_spend", DailyRow, key=4, indexes=("(billing_period, account_id)",))
 ADJUSTMENTS = Table("cost_adjustments", AdjustmentRow, key=5, indexes=("(billing_period, payer_account_id)",))
-DAILY_SHARES = Table("daily_shares", DailyShareRow, key=5, indexes=("(product, day)",))
+DAILY_SHARES = Table("daily_shares", DailyShareRow, key=5)
 SHARES = Table("account_shares", ShareRow, key=3, indexes=("(fiscal_year, product)",))
 UNALLOCATED = Table("unallocated_spend", UnallocatedRow, key=2)

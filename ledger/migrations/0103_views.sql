@@ -386,8 +386,6 @@ CREATE TABLE daily_shares_v4 (
     PRIMARY KEY (account_id, billing_period, day, product, workload)
 );
 
-CREATE INDEX ON daily_shares_v4 (product, day);
-
 CREATE TABLE account_shares_v4 (
     account_id text COLLATE "C" NOT NULL,
     billing_period date NOT NULL,
@@ -514,6 +512,6 @@ CREATE VIEW rollup AS SELECT * FROM rollup_v4;
 CREATE VIEW rollup_months AS SELECT * FROM rollup_months_v4;
 
 INSERT INTO view_generations (generation, position, live, definition)
-    VALUES (4, 0, true, '4eadac795d5e915a');
+    VALUES (4, 0, true, '5abbbf093d43d70a');
 
 END $$;
