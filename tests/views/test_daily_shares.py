@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from decimal import Decimal, localcontext
 from typing import Any, NamedTuple
@@ -60,7 +60,7 @@ class Claimed(NamedTuple):
 
 
 class Case(NamedTuple):
-    days: dict[date, tuple[Decimal, ...]]
+    days: Mapping[date, tuple[Decimal, ...]]
     allocations: list[tuple[date, list[tuple[str, Decimal]]]]
     claimed: list[Claimed]
     decimals: int
@@ -86,9 +86,8 @@ def cases(draw: st.DrawFn) -> Case:
     claimed = []
     for n in range(draw(st.integers(0, 3))):
         since = draw(days)
-        until = (
-            draw(st.none() | days.filter(lambda day, since=since: day > since)) if since < date(2026, 5, 31) else None
-        )
+        ends = since + timedelta(days=draw(st.integers(1, 31)))
+        until = draw(st.sampled_from([ends, None]))
         claimed += [
             Claimed(day, f"r{n}", since, until, f"w{n % 2}", draw(four)) for day in draw(st.sets(days, max_size=3))
         ]
