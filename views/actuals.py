@@ -15,11 +15,12 @@ from itertools import pairwise
 from psycopg.sql import SQL
 
 from domain.calendar import Month
+from domain.metric_choice import metric_in
 from domain.money import decimals_of
 from views.account_rows import ALLOCATIONS
 from views.batch import Batch, Change, Projection
 from views.claims import CLAIMS
-from views.cost_periods import metric_of
+from views.cost_periods import choices
 from views.cost_sums import import_all
 from views.spend import (
     IN_METRIC,
@@ -35,7 +36,7 @@ from views.spend import (
     replace_query,
     shares_query,
 )
-from views.spend_tables import ADJUSTMENTS, DAILY, DAILY_SHARES, MONTHLY, PERIODS, SHARES, UNALLOCATED
+from views.spend_tables import ADJUSTMENTS, DAILY, DAILY_SHARES, METRIC_CHOICES, MONTHLY, PERIODS, SHARES, UNALLOCATED
 
 _MONTHS = SQL("""
 WITH touched AS ({touched}),
@@ -67,7 +68,7 @@ def settle(batch: Batch) -> None:
     if not (changes.imported or changes.realigned or changes.claimed or changes.measured_from):
         return
     batch.cursor.execute("SELECT set_config('work_mem', %s, true)", [WORK_MEMORY])
-    batch.write(PERIODS, ALLOCATIONS, CLAIMS)
+    batch.write(PERIODS, METRIC_CHOICES, ALLOCATIONS, CLAIMS)
     days = merged([*import_all(batch), *_realigned(batch)])
     if days:
         _share(batch, days)
@@ -119,10 +120,11 @@ def _sum_up(batch: Batch, months: Sequence[AccountMonth]) -> None:
     calendar = batch.organization.calendar
     periods = sorted({period for _, period in months})
     years = {period: calendar.fiscal_year_of(Month.of(period)) for period in periods}
+    chosen = choices(batch)
     parameters = asked([Days(*month, month[1], month[1]) for month in months]) | {
         "months": periods,
         "years": list(years.values()),
-        "metrics": [metric_of(batch, year) for year in years.values()],
+        "metrics": [metric_in(chosen, year) for year in years.values()],
     }
     where = "s.account_id = t.account_id AND s.billing_period = t.billing_period"
     for table, fresh, answered in (

@@ -38,6 +38,59 @@ class PeriodRow(NamedTuple):
     imported_at: datetime
 
 
+class VersionRow(NamedTuple):
+    """What a version said when it was imported, and what it changed."""
+
+    billing_period: date
+    payer_account_id: str
+    report_version: str
+    ordinal: int
+    """1 for the payer's first one."""
+    replaced: str
+    """The version that was in force before; empty for the first one."""
+    source: str
+    manifest_hash: str
+    format: str
+    engine: str
+    currency: str
+    lines: int
+    rows: int
+    totals: Json
+    """By metric and charge type, as the report says."""
+    upfront: Decimal
+    true_up: Decimal
+    unclassified: Json
+    """Lines by line item type that is in no table."""
+    split_lines: int
+    invoices: Json
+    """How far AWS has invoiced, by kind of bill (`domain.cost.InvoiceState`)."""
+    is_final: bool
+    booked_in: date | None
+    """Of an adjustment: first day of the month whose figures it changes."""
+    restated: int
+    """Accounts that it changed."""
+    position: int
+    imported_at: datetime
+
+
+class RestatementRow(NamedTuple):
+    """What a version has changed of an account's month."""
+
+    billing_period: date
+    account_id: str
+    payer_account_id: str
+    report_version: str
+    replaced: str
+    before: Json
+    """By metric, of the days that both versions are about."""
+    after: Json
+    first_changed: date
+    last_changed: date
+    adjustment: bool
+    booked_in: date | None
+    recorded_at: datetime
+
+
 class MonthlyRow(NamedTuple):
     billing_period: date
     payer_account_id: str
@@ -131,6 +184,8 @@ class MetricRow(NamedTuple):
 
 METRIC_CHOICES = Table("cost_metrics", MetricRow, key=1)
 PERIODS = Table("cost_periods", PeriodRow, key=2)
+VERSIONS = Table("cost_versions", VersionRow, key=3)
+RESTATEMENTS = Table("cost_restatements", RestatementRow, key=4)
 MONTHLY = Table("monthly_actuals", MonthlyRow, key=5)
 DAILY = Table("daily_spend", DailyRow, key=4, indexes=("(billing_period, account_id)",))
 ADJUSTMENTS = Table("cost_adjustments", AdjustmentRow, key=5, indexes=("(billing_period, payer_account_id)",))
