@@ -29,9 +29,11 @@ from domain import (
     expected_account,
     export,
     first_bill,
+    metric_choice,
     people,
     people_commands,
     people_import,
+    restatement,
     schedule,
     schedule_commands,
     schedule_decisions,
@@ -58,6 +60,8 @@ RULES: Mapping[type[Command], Rule] = {
     **expected_account.RULES,
     **alignment.RULES,
     **cost.RULES,
+    **restatement.RULES,
+    **metric_choice.RULES,
     **first_bill.RULES,
     **export.RULES,
     **workload_commands.RULES,
@@ -82,6 +86,8 @@ _ALL_FACTS: tuple[type[Fact], ...] = (
     *export.FACTS,
     *workload.FACTS,
     *claim.FACTS,
+    *restatement.FACTS,
+    *metric_choice.FACTS,
 )
 FACTS: Mapping[str, type[Fact]] = {fact.fact_name: fact for fact in _ALL_FACTS}
 if len(FACTS) < len(_ALL_FACTS):
@@ -105,6 +111,8 @@ FOLDS: Mapping[str, Fold] = {
     "claim": Fold(claim.Resource(), claim.evolve),
     "cost": Fold(cost.CostPeriod(), cost.evolve),
     "export": Fold(export.Export(), export.evolve),
+    "account_cost": Fold(frozenset(), restatement.evolve),
+    "cost_metric": Fold({}, metric_choice.evolve),
     "refusal": Fold(None, lambda _state, fact: fact),
 }
 """By stream category."""
@@ -127,6 +135,7 @@ AnyCommand = Annotated[
     | schedule_decisions.DenyReschedule
     | closing.CloseMonth
     | closing.ReopenMonth
+    | metric_choice.ChooseMetric
     | account_allocating.AllocateAccount
     | account_allocating.ProposeAllocation
     | account_proposals.AcceptProposal

@@ -37,6 +37,7 @@ from domain.schedule import Approved, Rejected, Submitted, schedule_stream
 from ledger.connection import Connections
 from ledger.mapper import Envelope, FactMapper
 from ledger.recorder import LedgerDatastore, LedgerRecorder
+from views.spend import METRICS
 
 ORGANIZATION = Organization()
 CALENDAR = FiscalCalendar()
@@ -228,6 +229,17 @@ class CostRow(NamedTuple):
     charge_type: str
     usage_date: date
     unblended: Decimal
+    amortized: Decimal | None = None
+    """None, as in versions of before there was more than one metric, is the same as unblended."""
+    net_unblended: Decimal | None = None
+    net_amortized: Decimal | None = None
+
+
+def measured(row: CostRow, amortized: str, net_unblended: str, net_amortized: str) -> CostRow:
+    """The row with all four metrics."""
+    return row._replace(
+        amortized=Decimal(amortized), net_unblended=Decimal(net_unblended), net_amortized=Decimal(net_amortized)
+    )
 
 
 def cost(account_id: str, day: str, amount: str, *, version: str = "v1", period: str = "", **more: str) -> CostRow:
@@ -243,21 +255,30 @@ def cost(account_id: str, day: str, amount: str, *, version: str = "v1", period:
     )
 
 
-def imported(rows: Iterable[CostRow], period: str, version: str = "v1") -> Event:
+PAYER = "111111111111"
+
+
+def imported(rows: Iterable[CostRow], period: str, version: str = "v1", **more: Any) -> Event:
     month, totals = Month.parse(period), dict[str, Decimal]()
     rows = [row for row in rows if row.billing_period == month.first_day and row.report_version == version]
+    metric_totals: dict[str, dict[str, Decimal]] = {metric: {} for metric in METRICS[1:]}
     for row in rows:
         totals[row.charge_type] = totals.get(row.charge_type, Decimal(0)) + row.unblended
+        for metric, of_type in metric_totals.items():
+            amount = row.unblended if getattr(row, metric) is None else getattr(row, metric)
+            of_type[row.charge_type] = of_type.get(row.charge_type, Decimal(0)) + amount
+    more = {"metric_totals": metric_totals} | more
     fact = PeriodImported(
         source="report",
         billing_period=month,
         report_version=version,
-        payer_account_id="111111111111",
+        payer_account_id=more.pop("payer", PAYER),
         manifest_hash=HASH,
         currency="USD",
         lines=len(rows),
         rows=len(rows),
         totals=totals,
+        **more,
     )
     return Event(period_stream(month), fact)
 
@@ -275,7 +296,9 @@ def store_costs(database_url: str, rows: Sequence[CostRow]) -> None:
         if connection.execute("SELECT to_regclass('cost_rows')").fetchone() == (None,):
             connection.execute(
                 "CREATE TABLE cost_rows (billing_period date, report_version text, account_id text, service text,"
-                " charge_type text, usage_date date, unblended numeric(38,18)) PARTITION BY LIST (billing_period)"
+                " charge_type text, usage_date date, unblended numeric(38,18),"
+                " amortized numeric(38,18), net_unblended numeric(38,18), net_amortized numeric(38,18))"
+                " PARTITION BY LIST (billing_period)"
             )
         for period in {row.billing_period for row in rows}:
             connection.execute(
