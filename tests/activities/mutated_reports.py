@@ -169,7 +169,9 @@ def read(root: Path, place: Path) -> Decimal:
         closing(fetched(files, accepted, scratch, unheard)) as parts,
         aggregated(parts, scratch, MEMORY_MB, unheard, manifest.format) as aggregate,
     ):
-        rows = total([amount for batch in aggregate.batches() for amount in batch.column("unblended").to_pylist()])
+        amounts = [amount for batch in aggregate.batches() for amount in batch.column("unblended").to_pylist()]
+        rows = total([amount for amount in amounts if amount is not None])
+        assert None not in amounts, "a row without a cost"
         control = total(list(aggregate.control.totals.values()))
         assert rows == control, "rows and control totals differ"
         return control

@@ -11,7 +11,7 @@ import io
 import json
 from collections.abc import Callable
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -28,6 +28,7 @@ ODD_VALUES = (
     "a" * 5_000, "a\nb", 'a"b', "a,b", "ß" * 300, "🧾", "'; DROP TABLE cost_rows; --",
 )  # fmt: skip
 NEW_NAMES = ("", " ", "x", "lineItem/UnblendedCost", "line_item_unblended_cost", "BilledCost", "LINEITEM/UNBLENDEDCOST")
+COMPRESSIONS: tuple[Literal["snappy", "zstd", "gzip", "none"], ...] = ("snappy", "zstd", "gzip", "none")
 BYTES_AT_ONCE_MAX = 40
 
 
@@ -157,8 +158,7 @@ def in_table(change: Callable[[pa.Table, Random], pa.Table]) -> Mutation:
 
     def mutate(data: bytes, random: Random) -> bytes:
         sink = io.BytesIO()
-        compression = random.choice(("snappy", "zstd", "gzip", "none"))
-        pq.write_table(change(pq.read_table(io.BytesIO(data)), random), sink, compression=compression)
+        pq.write_table(change(pq.read_table(io.BytesIO(data)), random), sink, compression=random.choice(COMPRESSIONS))
         return sink.getvalue()
 
     return mutate
@@ -179,6 +179,7 @@ def _other_type(table: pa.Table, random: Random) -> pa.Table:
         )
     )
     field, column = table.field(place), table.column(place)
+    cast: Any
     try:
         cast = column.cast(kind, safe=False)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
@@ -247,7 +248,7 @@ def in_json(data: bytes, random: Random) -> bytes:
 
 
 def _change_json(value: Any, random: Random) -> None:
-    odd = (
+    odd: tuple[Any, ...] = (
         None,
         "",
         0,

@@ -23,7 +23,7 @@ from domain.money import total
 from ledger.ledger import Ledger
 from rights.cedar import CedarRights
 from tests.activities.importing import MAY, MEMORY_MB, Here
-from tests.support.cost_reports import SAMPLE, MadeReport, line
+from tests.support.cost_reports import PAYER, SAMPLE, MadeReport, line
 
 UNTOUCHED = "Nothing was imported, and what was there is untouched."
 
@@ -86,7 +86,7 @@ def test_a_later_version_takes_the_place_of_the_earlier_one(
     MadeReport([[line("2.25")]], version="restated").write(tmp_path / "second")
     assert here.run(tmp_path / "second").totals == {"Usage": "2.25"}
     period: CostPeriod = here.ledger.states([period_stream(MAY)])[period_stream(MAY)]
-    assert (period.report_version, period.imported) == ("restated", ("in-force", "restated"))
+    assert (period.of(PAYER).shown_version, period.imported) == ("restated", ("in-force", "restated"))
 
 
 def test_an_import_that_broke_off_before_its_event_is_done_again_whole(here: Here, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from domain.cost import CostPeriod, ReportVersion, period_stream
 from domain.decision import Origin
 from domain.errors import Contention, DamagedReport
 from tests.activities.importing import MAY, Here
-from tests.support.cost_reports import MadeReport, line
+from tests.support.cost_reports import PAYER, MadeReport, line
 
 
 def test_a_version_is_held_by_one_importer_at_a_time(here: Here, tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_a_version_that_was_overtaken_while_it_was_read_does_not_replace_the_lat
         here.imports.import_report(older, Origin(workflow_run_id="late"))
     assert late.value.code == "Superseded"
     period: CostPeriod = here.ledger.states([period_stream(MAY)])[period_stream(MAY)]
-    assert (period.report_version, period.imported) == ("newer", ("newer",))
+    assert (period.of(PAYER).shown_version, period.imported) == ("newer", ("newer",))
     assert here.query("SELECT DISTINCT report_version FROM cost_rows") == [("newer",)]
 
 

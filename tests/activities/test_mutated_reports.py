@@ -13,7 +13,7 @@ from tempfile import mkdtemp
 import pytest
 
 from domain.errors import AllotError
-from tests.activities.mutated_reports import SEEDS, mutate, possible_totals, read, require_told
+from tests.activities.mutated_reports import SEEDS, Seed, mutate, possible_totals, read, require_told
 
 FEW, MANY = 120, 20_000
 AT_ONCE = 2
@@ -47,9 +47,10 @@ def outcome(number: int, folder: Path) -> str:
 
 
 @pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: seed.name)
-def test_the_sound_report_adds_up_to_what_another_reader_adds_up(seed, tmp_path: Path) -> None:
+def test_the_sound_report_adds_up_to_what_another_reader_adds_up(seed: Seed, tmp_path: Path) -> None:
     root, scratch = tmp_path / "report", tmp_path / "scratch"
-    root.mkdir(), scratch.mkdir()
+    root.mkdir()
+    scratch.mkdir()
     seed.lay(root)
     assert read(root, scratch)
 
