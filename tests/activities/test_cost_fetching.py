@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
 import shutil
-from collections.abc import Callable, Generator
+import time
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from pathlib import Path
 from threading import Event
 from typing import Any, NamedTuple
 
 import boto3
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from botocore.awsrequest import AWSResponse
 
 from activities import cost_bucket, cost_fetching
 from activities.contracts import Progress
+from activities.cost_bucket import Bucket
 from activities.cost_fetching import Accepted, Room, accept, fetched, require_unchanged
 from activities.cost_files import Files, Folder, Pin
 from activities.cost_lines import Part
 from activities.cost_manifest import Address, Manifest, parse_manifest
+from activities.cost_settled import APART_S
 from activities.cost_sources import ANYWHERE
 from domain.errors import AllotError, BadInput, DamagedReport, Unavailable
 from tests.support.cost_reports import MadeReport, line
@@ -43,6 +50,11 @@ class Laid(NamedTuple):
 
     def accepted(self) -> Accepted:
         return accept(self.files, self.manifest, ignored)
+
+
+def manifest_of(made: MadeReport) -> Manifest:
+    address = Address("/s/cur/made/20260501-20260601/made-Manifest.json")
+    return parse_manifest(json.dumps(made.fields()).encode(), address)
 
 
 def manifest_at(files: Files) -> Manifest:
@@ -224,13 +236,11 @@ class Slow:
     copies = True
 
     def __init__(self, size: int = 1_000, parts: int = 8) -> None:
-        self.manifest = parse_manifest(
-            json.dumps(MadeReport([[line()]] * parts).fields()).encode(),
-            Address("/s/cur/made/20260501-20260601/made-Manifest.json"),
-        )
+        self.manifest = manifest_of(MadeReport([[line()]] * parts))
         self.begun: list[Path] = []
         self.most = self.size = size
         self.fails_at = -1
+        self.changed_at: dict[Address, float] = {}
         self.stopped = 0
         self.go_on = Event()
         self.go_on.set()
@@ -238,11 +248,14 @@ class Slow:
     def manifests(self) -> list[Address]:
         return [self.manifest.address]
 
+    def below(self, folder: Address) -> Iterator[Address]:
+        raise NotImplementedError
+
     def read(self, address: Address) -> bytes:
         raise NotImplementedError
 
     def pin(self, address: Address) -> Pin | None:
-        return Pin(address, self.size, "tag")
+        return Pin(address, self.size, "tag", changed_at=self.changed_at.get(address, 0.0))
 
     def fetch(self, pin: Pin, target: Path, count: Callable[[int], None], stop: Event) -> None:
         self.begun.append(target)
@@ -257,6 +270,81 @@ class Slow:
 
     def bring(self, folder: Path, report: Callable[[Progress], None] = ignored, **room: Any) -> Generator[Part]:
         return fetched(self, accept(self, self.manifest, ignored), folder, report, Room(**room))
+
+
+def test_a_part_of_the_delivery_before_is_waited_for_while_the_manifest_is_young(folder: Laid) -> None:
+    slow, now = Slow(parts=3), time.time()
+    first, second, third = (part.pin.address for part in accept(slow, slow.manifest, ignored).parts)
+    slow.changed_at = {slow.manifest.address: now - 60, first: now - 70, second: now - 80, third: now - APART_S - 61}
+    with pytest.raises(DamagedReport) as missing:
+        accept(slow, slow.manifest, ignored)
+    assert missing.value.code == "MissingPart"
+    assert "names a part which is not there, or not whole" in missing.value.message
+    assert "made-00003.csv.gz' (as of " in missing.value.message
+    assert "UTC, of the delivery before). Nothing was imported" in missing.value.message
+    slow.changed_at[third] = now - APART_S  # of one delivery, that took so long
+    assert len(accept(slow, slow.manifest, ignored).parts) == 3
+    old = now - APART_S - 60
+    slow.changed_at = {slow.manifest.address: old, first: old, second: old, third: old - 10 * APART_S}
+    assert len(accept(slow, slow.manifest, ignored).parts) == 3
+    os.utime(folder.accepted().parts[0].pin.address, (1, 1))  # in a folder, times say nothing
+    assert len(folder.accepted().parts) == PARTS
+
+
+STATUS = "cur/made/cost_and_usage_data_status/cost_and_usage_data_status.parquet"
+
+
+def status(value: str) -> bytes:
+    file = io.BytesIO()
+    pq.write_table(pa.table({"status": [value]}), file)
+    return file.getvalue()
+
+
+@pytest.mark.usefixtures("aws_endpoint")
+def test_a_parquet_report_that_aws_is_writing_is_waited_for(tmp_path: Path) -> None:
+    key = "cur/made/made/year=2026/month=5/made-00001.snappy.parquet"
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="replica")
+    client.put_object(Bucket="replica", Key=key, Body=b"PAR1")
+    files = ANYWHERE.open("s3://replica")
+    manifest = manifest_of(MADE).model_copy(
+        update={
+            "address": Address("s3://replica/cur/made/made/year=2026/month=5/made-Manifest.json"),
+            "keys": (key,),
+        }
+    )
+    assert len(accept(files, manifest, ignored).parts) == 1
+    client.put_object(Bucket="replica", Key=STATUS, Body=status("UPDATING"))
+    with pytest.raises(DamagedReport, match="its cost_and_usage_data_status is UPDATING") as missing:
+        accept(files, manifest, ignored)
+    assert missing.value.code == "MissingPart"
+    for content in (status("READY"), b"not Parquet"):
+        client.put_object(Bucket="replica", Key=STATUS, Body=content)
+        assert len(accept(files, manifest, ignored).parts) == 1
+
+
+class Nothing:
+    """The body of S3's answers to HEAD."""
+
+    def stream(self, **_: object) -> Iterator[bytes]:
+        yield from ()
+
+
+@pytest.mark.usefixtures("aws_endpoint")
+def test_credentials_that_may_list_below_a_prefix_only_are_told_what_is_not_there(tmp_path: Path) -> None:
+    bucket = bucket_of(tmp_path, versioned=False)
+    assert isinstance(bucket.files, Bucket)
+
+    def refuse(request: Any, **_: object) -> AWSResponse:
+        return AWSResponse(request.url, 403, {}, Nothing())
+
+    hook: Any = refuse
+    bucket.files._client.meta.events.register("before-send.s3.HeadObject", hook)
+    there, absent = (Address(f"s3://replica/copied/{key}") for key in (MADE.keys[0], f"{MADE.keys[0]}.no"))
+    assert bucket.files.pin(absent) is None
+    with pytest.raises(BadInput, match="AWS does not let these credentials read") as refused:
+        bucket.files.pin(there)
+    assert refused.value.code == "AccessDenied"
 
 
 def test_a_reader_that_is_slower_holds_up_the_downloads(scratch: Path) -> None:
