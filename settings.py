@@ -72,6 +72,15 @@ class Settings(BaseSettings):
     account_events_queue_url: str = ""
     account_events_dead_letter_url: str = ""
 
+    # Cost reports: where they lie (as TOML, or the path of a TOML file; a secret, for it holds external ids), how often
+    # they are looked at, where S3 tells of them, and what of them may lie on this machine's disk at once.
+    cost_sources: SecretStr | None = None
+    cost_poll_minutes: Annotated[int, Field(ge=5, le=10_080)] = 360
+    cost_events_queue_url: str = ""
+    cost_events_dead_letter_url: str = ""
+    cost_scratch: Path | None = None
+    cost_scratch_mb: Annotated[int, Field(ge=64, le=10_000_000)] = 4096
+
     # Who is told of events: channels as TOML, or the path of a TOML file. A secret, for it holds passwords and tokens.
     notifications: SecretStr | None = None
 
@@ -137,15 +146,21 @@ class Settings(BaseSettings):
             raise ValueError("it belongs to a role: set ALLOT_ORGANIZATIONS_ROLE_ARN, too")
         return external_id
 
-    @field_validator("account_events_queue_url", "account_events_dead_letter_url")
+    @field_validator(
+        "account_events_queue_url",
+        "account_events_dead_letter_url",
+        "cost_events_queue_url",
+        "cost_events_dead_letter_url",
+    )
     @classmethod
     def _without_blanks(cls, url: str) -> str:
         return url.strip()
 
-    @field_validator("account_events_dead_letter_url")
+    @field_validator("account_events_dead_letter_url", "cost_events_dead_letter_url")
     @classmethod
     def _another_queue(cls, url: str, others: ValidationInfo) -> str:
-        if url and url == others.data.get("account_events_queue_url"):
+        queue = str(others.field_name).replace("_dead_letter_url", "_queue_url")
+        if url and url == others.data.get(queue):
             raise ValueError("messages that cannot be understood would come back for ever: name another queue")
         return url
 

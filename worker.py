@@ -43,6 +43,7 @@ from activities.organizations import Organizations, Surroundings
 from activities.people_files import PeopleFiles
 from activities.schedule_waiting import ScheduleWaiting
 from domain.account_process import ACCOUNT_EVENTS_QUEUE
+from domain.cost_process import COST_EVENTS_QUEUE
 from domain.errors import AllotError, Unavailable
 from domain.process import COST_QUEUE, NOTIFICATIONS_QUEUE, ORGANIZATIONS_QUEUE, TASK_QUEUE
 from file_store import FileStore
@@ -52,6 +53,7 @@ from rights.cedar import CedarRights
 from settings import Settings
 from temporal_connection import connect, run
 from views.projector import Projector
+from worker_costs import COST_EVENTS_SLOTS, cost_event_hands, cost_places, ensure_costs
 from worker_health import Health, check
 from workflows import search_attributes
 from workflows.registration import WORKFLOWS, workflow_runner
@@ -83,6 +85,7 @@ class Hands(NamedTuple):
     notifications: Sequence[Callable[..., Any]] = ()
     """None where no channel is configured."""
     notification_slots: int = 0
+    cost_events: Sequence[Callable[..., Any]] = ()
 
 
 def hands(settings: Settings, ledger: Ledger, client: Client, told: Notifying | None = None) -> Hands:
@@ -93,7 +96,8 @@ def hands(settings: Settings, ledger: Ledger, client: Client, told: Notifying | 
     people = PeopleFiles(ledger, FileStore(settings.file_store))
     budgets = BudgetFiles(ledger, FileStore(settings.file_store), organization, url)
     drops = BudgetDrops(FileStore(settings.file_store), settings.budget_drop or "", settings.budget_drop_actor or "")
-    costs = CostReports(ledger, url, organization, settings.cost_memory_mb)
+    places = cost_places(settings)
+    costs = CostReports(ledger, url, organization, settings.cost_memory_mb, places)
     access = AwsAccess(settings.organizations_role_arn, settings.organizations_external_id)
     starter, asked = AlignmentStarter(client, asyncio.get_running_loop()), AccountLookups(url, organization)
     organizations = Organizations(
@@ -125,6 +129,7 @@ def hands(settings: Settings, ledger: Ledger, client: Client, told: Notifying | 
         (intake.receive,),
         (told.collect, told.send) if told and told.channels else (),
         told.slots if told else 0,
+        cost_event_hands(settings, client, places),
     )
 
 
@@ -155,6 +160,7 @@ def build_workers(client: Client, settings: Settings, activities: Hands) -> list
             {"max_task_queue_activities_per_second": ORGANIZATION_CALLS_PER_S},
         ),
         (ACCOUNT_EVENTS_QUEUE, activities.account_events, ACCOUNT_EVENTS_SLOTS, {}),
+        (COST_EVENTS_QUEUE, activities.cost_events, COST_EVENTS_SLOTS, {}),
         (NOTIFICATIONS_QUEUE, activities.notifications, activities.notification_slots, {}),
     )
     return [
@@ -273,6 +279,7 @@ async def ensure_standing(client: Client, settings: Settings, channels: Iterable
         await ensure_budget_drop(client, settings.budget_drop_minutes)
     if settings.account_events_queue_url:
         await ensure_account_events(client)
+    await ensure_costs(client, settings)
     return await ensure_notifications(client, channels)
 
 

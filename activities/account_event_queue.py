@@ -58,11 +58,18 @@ class QueueMessage(NamedTuple):
 class EventQueue:
     """One queue, and its dead letters where there is a place for them. Errors are BadInput and Unavailable."""
 
-    def __init__(self, client: SQSClient, queue_url: str, dead_letter_url: str | None = None) -> None:
+    def __init__(
+        self,
+        client: SQSClient,
+        queue_url: str,
+        dead_letter_url: str | None = None,
+        settings: tuple[str, str] = (QUEUE_SETTING, DEAD_LETTER_SETTING),
+    ) -> None:
         self._client = client
         self._url = queue_url
         self._dead_letter_url = dead_letter_url
-        self._service = queue_service(queue_url)
+        self._service = queue_service(queue_url, settings[0])
+        self._dead_letters_setting = settings[1]
 
     def receive(self, wait_s: int = WAIT_S) -> list[QueueMessage]:
         """At most RECEIVE_MAX; none where none arrived in that time."""
@@ -94,7 +101,7 @@ class EventQueue:
         """A copy with the reason beside it, cut to what SQS takes. Delete the message only afterwards."""
         if not self._dead_letter_url:
             return
-        with errors_of(_dead_letters(self._dead_letter_url)):
+        with errors_of(_dead_letters(self._dead_letter_url, self._dead_letters_setting)):
             self._client.send_message(
                 QueueUrl=self._dead_letter_url,
                 MessageBody=_sendable(message.body),
@@ -166,10 +173,10 @@ def queue_service(queue_url: str, setting: str = QUEUE_SETTING) -> AwsService:
     )
 
 
-def _dead_letters(queue_url: str) -> AwsService:
-    service = queue_service(queue_url, DEAD_LETTER_SETTING)
+def _dead_letters(queue_url: str, setting: str) -> AwsService:
+    service = queue_service(queue_url, setting)
     unfit = Told(
-        f"The queue {queue_url} ({DEAD_LETTER_SETTING}) does not take the message: it must be a standard queue, with "
+        f"The queue {queue_url} ({setting}) does not take the message: it must be a standard queue, with "
         f"MaximumMessageSize {MESSAGE_BYTES_MAX}.",
         "QueueUnfit",
     )

@@ -20,7 +20,7 @@ from botocore.parsers import ResponseParserError
 from botocore.session import Session as CoreSession
 from pydantic import SecretStr
 
-from activities.account_event_queue import WAIT_S, queue_service
+from activities.account_event_queue import QUEUE_SETTING, WAIT_S, queue_service
 from activities.aws_errors import DENIED, EXPIRED, AwsService, Told, code_of, errors_of
 from activities.aws_organizations import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, REGION, aws_client
 from domain.errors import BadInput, Unavailable
@@ -88,9 +88,9 @@ class AwsAccess:
         client.meta.events.register("after-call.organizations", self._require_session)
         return client
 
-    def sqs(self, queue_url: str) -> SQSClient:
+    def sqs(self, queue_url: str, setting: str = QUEUE_SETTING) -> SQSClient:
         """With the worker's own credentials, for the queue is in the worker's account."""
-        with errors_of(queue_service(queue_url)):
+        with errors_of(queue_service(queue_url, setting)):
             session = boto3.Session()
             client: SQSClient = session.client(
                 "sqs",

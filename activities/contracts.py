@@ -45,6 +45,7 @@ class ActivityName(StrEnum):
     FIND_DELIVERIES = "cost.find_deliveries"
     IMPORT_DELIVERY = "cost.import_delivery"
     RECORD_FIRST_BILLS = "cost.record_first_bills"
+    RECEIVE_COST_EVENTS = "cost.receive_events"
 
 
 class RecordRequest(Model):
@@ -303,6 +304,9 @@ ACCOUNT_EVENTS_WATCH = timedelta(minutes=10)
 """One activity waits for messages about accounts for so long; then the process shows what came."""
 ACCOUNT_EVENTS_TIMEOUT = timedelta(minutes=15)
 WAKE_TIMEOUT = timedelta(minutes=10)
+COST_EVENTS_WATCH = timedelta(minutes=10)
+"""The same for messages about cost reports."""
+COST_EVENTS_TIMEOUT = timedelta(minutes=15)
 
 NOTIFICATIONS_WATCH = timedelta(minutes=2)
 """One look at the log for a channel goes on for so long while nothing is due."""

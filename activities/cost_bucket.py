@@ -106,6 +106,7 @@ class Bucket:
         """By several connections. Each asks for the pinned version, and for the pinned ETag where there is none."""
         bucket, key = parsed(pin.address)
         settings = TransferConfig(
+            multipart_threshold=1,  # small files, too, are asked for by range: only then the ETag goes with it
             max_concurrency=TRANSFER_THREADS_MAX,
             max_io_queue=CHUNKS_WAITING_MAX,
             preferred_transfer_client="classic",

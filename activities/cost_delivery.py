@@ -12,7 +12,7 @@ from activities.cost_fetching import ROOM, Accepted, Room, accept, fetched, requ
 from activities.cost_files import Files, Report, check_gzip
 from activities.cost_lines import Part
 from activities.cost_manifest import Address, Manifest, damaged, folder_period, parse_manifest
-from activities.cost_sources import ANYWHERE, CostPlaces
+from activities.cost_sources import ANYWHERE, SETTING, ConfiguredSource, CostPlaces
 from domain.errors import BadInput, DamagedReport
 from domain.process import CostDelivery, CostSource, ManifestProblem
 
@@ -45,11 +45,13 @@ def find_deliveries(source: CostSource, report: Report, places: CostPlaces = ANY
             "name the folder of one report.",
             code="SourceTooLarge",
         )
-    found, problems = [], []
+    found, problems, known = [], [], places.at(source.source)
     for done, address in enumerate(addresses):
         report(Progress(step="reading manifests", done=done, whole=len(addresses)))
         try:
-            found.append(parse_manifest(files.read(address), address))
+            manifest = parse_manifest(files.read(address), address)
+            _require_payer(manifest, known)
+            found.append(manifest)
         except DamagedReport as error:
             if source.billing_period in (None, folder_period(address)):
                 problems.append(_problem(address, error))
@@ -63,6 +65,7 @@ def find_deliveries(source: CostSource, report: Report, places: CostPlaces = ANY
             actor=source.actor,
             channel=source.channel,
             wait_for_parts=source.wait_for_parts,
+            scheduled=source.scheduled,
         )
         for manifest in sorted(wanted, key=lambda manifest: manifest.report.billing_period)
     )
@@ -131,6 +134,16 @@ def _check_all(parts: list[Part], whole: int, report: Report) -> None:
 
 class _StoppedError(Exception):
     """Ends a check whose answer is not wanted any more; it never leaves this module."""
+
+
+def _require_payer(manifest: Manifest, known: ConfiguredSource | None) -> None:
+    payer = manifest.report.payer_account_id
+    if known and known.payer and payer and payer != known.payer:
+        raise DamagedReport(
+            f"The manifest {manifest.address} is of payer {payer}, and the source {known.name!r} is of {known.payer}: "
+            f"check its place, or payer in {SETTING}. Nothing was imported.",
+            code="OtherPayer",
+        )
 
 
 def _require_one_report(found: list[Manifest], source: str) -> None:

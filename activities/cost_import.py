@@ -108,6 +108,7 @@ class CostImport:
         """Raises DamagedReport for what cannot be read; a rule's no is a result."""
         if refusal := self._ledger.may(delivery.actor, delivery.channel, require_importer):
             return self._refused(delivery, refusal, origin)
+        self._places.require_below(delivery.source, delivery.manifest)
         files = self._places.open(delivery.source)
         manifest = read_manifest(files, delivery)
         if earlier := self._earlier(delivery, origin):

@@ -16,11 +16,12 @@ from activities.contracts import ActivityName, Deliveries, Progress
 from activities.cost_delivery import find_deliveries
 from activities.cost_files import Report
 from activities.cost_import import CostImport
+from activities.cost_sources import ANYWHERE, SETTING, CostPlaces
 from activities.cost_store import CostStore
 from activities.ledger_commands import origin_of_activity, reported
 from domain.cost import require_importer
-from domain.decision import NAMESPACE, Organization, Stream
-from domain.errors import DamagedReport, Refusal
+from domain.decision import NAMESPACE, SYSTEM, Channel, Organization, Stream
+from domain.errors import BadInput, DamagedReport, Refusal
 from domain.process import CostDelivery, CostImportResult, CostSource
 from ledger.ledger import Ledger
 
@@ -35,23 +36,42 @@ ERROR_CHARS_MAX = 2_000
 class CostReports:
     """Shared by the threads of a worker process."""
 
-    def __init__(self, ledger: Ledger, database_url: str, organization: Organization, memory_mb: int) -> None:
-        self._ledger = ledger
-        self._imports = CostImport(ledger, CostStore(database_url), organization, memory_mb)
+    def __init__(
+        self,
+        ledger: Ledger,
+        database_url: str,
+        organization: Organization,
+        memory_mb: int,
+        places: CostPlaces = ANYWHERE,
+    ) -> None:
+        self._ledger, self._places = ledger, places
+        self._imports = CostImport(ledger, CostStore(database_url), organization, memory_mb, places)
 
     @activity.defn(name=ActivityName.FIND_DELIVERIES)
     def find_deliveries(self, source: CostSource) -> Deliveries:
         with reported(), _damage_reported(wait_for_parts=False):
-            source = source.model_copy(update={"channel": door(source.channel)})
+            source = self._let_in(source)
             if refusal := self._ledger.may(source.actor, source.channel, require_importer):
                 raise self._recorded(source, refusal)
-            return find_deliveries(source, _heartbeat())
+            return find_deliveries(source, _heartbeat(), self._places)
 
     @activity.defn(name=ActivityName.IMPORT_DELIVERY)
     def import_delivery(self, delivery: CostDelivery) -> CostImportResult:
         with reported(), _damage_reported(delivery.wait_for_parts):
-            delivery = delivery.model_copy(update={"channel": door(delivery.channel)})
+            delivery = self._let_in(delivery)
             return self._imports.import_report(delivery, origin_of_activity(), _heartbeat())
+
+    def _let_in[Message: (CostSource, CostDelivery)](self, message: Message) -> Message:
+        """Allot itself acts where nobody asked: only on what the settings of this worker name, whoever sent it."""
+        if not message.scheduled:
+            return message.model_copy(update={"channel": door(message.channel)})
+        if self._places.named(message.source) is None:
+            raise BadInput(
+                f"There is no source named {message.source!r} in {SETTING} of this worker: give all workers the same "
+                "settings.",
+                code="NoSource",
+            )
+        return message.model_copy(update={"actor": SYSTEM, "channel": Channel.WORKFLOW})
 
     def _recorded(self, source: CostSource, refusal: Refusal) -> Refusal:
         """The refusal of a look at reports, kept like that of any command; nobody gets to see what lies there."""

@@ -13,6 +13,7 @@ A process names a source by its name or place only; role and external id are loo
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -113,13 +114,32 @@ class CostPlaces:
         known = self.named(source)
         return known.place if known else source
 
+    def require_below(self, source: str, address: str) -> None:
+        """Raises BadInput for an address that is not below its source: a role reads no more than it is meant for."""
+        place = self.place(source)
+        if place.startswith(S3_SCHEME):
+            below = address.startswith(f"{place.rstrip('/')}/")
+        else:
+            below = Path(address).resolve().is_relative_to(Path(place).expanduser().resolve())
+        if not below:
+            raise BadInput(f"{address} is not below {place}: look for deliveries again.", code="NoSource")
+
     def open(self, source: str) -> Files:
         """A folder, `s3://bucket/prefix`, or the name of a configured source; below one, its role is used."""
         place = self.place(source)
         if not place.startswith(S3_SCHEME):
-            return Folder(place)
+            return Folder(self._folder(place))
         known = self.at(place)
         return Bucket(place, known.s3 if known else _with_own_credentials)
+
+    def _folder(self, place: str) -> str:
+        if re.fullmatch(COST_SOURCE_NAME, place) and not Path(place).is_dir():
+            raise BadInput(
+                f"There is no source named {place!r} in {SETTING} of the worker, and no such folder: name a folder, "
+                "s3://bucket/prefix or a source.",
+                code="NoSource",
+            )
+        return place
 
 
 ANYWHERE = CostPlaces()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,6 +20,7 @@ from domain.decision import Channel
 from domain.errors import NotFound, error_named
 from domain.money import total
 from domain.process import (
+    COST_SOURCE_NAME,
     CostImportResult,
     CostSource,
     CostWatchResult,
@@ -37,7 +39,7 @@ def group() -> None:
 
 @app.command("import")
 def import_costs(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="Folder or s3://bucket/prefix with a cost report.")],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="Folder, s3://bucket/prefix or name of a source.")],
     period: Annotated[str | None, typer.Option(metavar="YYYY-MM", help="Only this billing period.")] = None,
     actor: options.As = None,
     as_json: options.Json = False,
@@ -86,8 +88,10 @@ def import_costs(
 
 
 def _whole(source: str) -> str:
-    """A folder by its whole path, since the worker may run somewhere else."""
-    return source if "://" in source else str(Path(source).resolve())
+    """A folder by its whole path, since the worker may run somewhere else; a name of the worker's sources as it is."""
+    if "://" in source or (re.fullmatch(COST_SOURCE_NAME, source) and not Path(source).is_dir()):
+        return source
+    return str(Path(source).resolve())
 
 
 def _data(one: CostImportResult, currency: str) -> dict[str, Any]:

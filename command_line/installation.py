@@ -57,6 +57,7 @@ def set_up(session: Session, admin: str | None, name: str) -> dict[str, Any]:
 
 
 async def _set_up_temporal(session: Session) -> None:
+    from workflows.cost_schedules import remove_cost_watches  # noqa: PLC0415 - likewise
     from workflows.schedules import ensure_schedules  # noqa: PLC0415 - brings the workflow runtime: only where needed
     from workflows.search_attributes import register  # noqa: PLC0415 - likewise
 
@@ -65,6 +66,8 @@ async def _set_up_temporal(session: Session) -> None:
         settings = session.settings
         drop_minutes = settings.budget_drop_minutes if settings.budget_drop else None
         await ensure_schedules(client, settings.organization_sync_minutes, drop_minutes)
+        if not settings.cost_sources:
+            await remove_cost_watches(client)  # else it is up to the workers, who can read the sources
 
 
 def _appoint(session: Session, email: str, name: str) -> str:

@@ -53,6 +53,7 @@ class WorkflowName(StrEnum):
     ACCOUNT_IMPORT = "AccountImport"
     COST_WATCH = "CostWatch"
     COST_IMPORT = "CostImport"
+    COST_EVENTS = "CostEvents"
     DIRECT_DECISION = "DirectDecision"
     PEOPLE_IMPORT = "PeopleImport"
     NOTIFICATIONS = "Notifications"
@@ -217,7 +218,10 @@ class NotificationChannel(Model):
 
 
 class CostSource(Model):
-    """Starts CostWatch: a folder or `s3://bucket/prefix` that holds the deliveries of one cost report."""
+    """Starts CostWatch: a folder, `s3://bucket/prefix` or a configured source's name, with one report's deliveries.
+
+    Never a role or an external id: those are looked up by the worker, in its settings.
+    """
 
     source: Annotated[LineText, Field(min_length=1, max_length=SOURCE_CHARS_MAX)]
     actor: PersonReference
@@ -226,6 +230,8 @@ class CostSource(Model):
     """Only this one; None for all that are found."""
     wait_for_parts: bool = False
     """Whether a part that its manifest names may still arrive: true for scheduled watches, false for a person."""
+    scheduled: bool = False
+    """Nobody asked for it: the source is one of the worker's settings, by its name, and Allot itself acts."""
 
 
 class CostDelivery(Model):
@@ -240,12 +246,15 @@ class CostDelivery(Model):
     channel: Channel = Channel.WORKFLOW
     wait_for_parts: bool = False
     """Whether to wait for parts that have not arrived yet."""
+    scheduled: bool = False
+    """As in CostSource."""
 
 
 class CostImportResult(Model):
     billing_period: Month
     report_version: str
-    status: Literal["imported", "unchanged", "refused"]
+    status: Literal["imported", "unchanged", "refused", "waiting"]
+    """Waiting: it goes on by itself, and the scheduled look that started it is over."""
     message: str
     position: int = 0
     lines: int = 0

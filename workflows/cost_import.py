@@ -54,6 +54,10 @@ PERIODS_AT_ONCE_MAX = 4
 DELIVERIES_MAX = 500
 """Of one pass: forty years of months. More children would make its history too long."""
 PROBLEMS_SHOWN_MAX = 5
+SCHEDULED_WAIT = timedelta(minutes=30)
+"""A scheduled look waits so long for one import, which goes on by itself: the next look must not be kept waiting."""
+SUPERSEDED = "Superseded"
+"""Code of an import whose manifest was overwritten meanwhile."""
 JOIN_PAUSE = timedelta(seconds=2)
 JOIN_PAUSE_MAX = timedelta(minutes=2)
 MISSING_PART = "MissingPart"
@@ -73,6 +77,14 @@ class CostWatch:
     @workflow.run
     async def run(self, started_with: CostSource | None = None) -> CostWatchResult:
         source = given(started_with)
+        await self._pass(source)
+        if source.scheduled and any(result.code == SUPERSEDED for result in self._results):
+            self._results = [result for result in self._results if result.code != SUPERSEDED]
+            await self._pass(source)  # once: what is delivered from here on is told by an event, or found by the next
+        ordered = sorted(self._results, key=lambda result: (result.billing_period, result.report_version))
+        return CostWatchResult(imports=tuple(ordered), problems=self._problems)
+
+    async def _pass(self, source: CostSource) -> None:
         try:
             found = await self._find(source)
         except ActivityError as error:
@@ -94,8 +106,6 @@ class CostWatch:
             delivery = delivery.model_copy(update={"wait_for_parts": waits})
             by_period.setdefault(delivery.report.billing_period, []).append(delivery)
         await asyncio.gather(*(self._import_period(of_period) for of_period in by_period.values()))
-        ordered = sorted(self._results, key=lambda result: (result.billing_period, result.report_version))
-        return CostWatchResult(imports=tuple(ordered), problems=self._problems)
 
     async def _find(self, source: CostSource) -> Deliveries:
         found: Deliveries = await workflow.execute_activity(
@@ -122,16 +132,19 @@ class CostWatch:
         pause, until = JOIN_PAUSE, workflow.now() + IMPORT_DEADLINE
         while True:
             try:
-                return await workflow.execute_child_workflow(
+                child = await workflow.start_child_workflow(
                     CostImport.run,
                     delivery,
                     id=cost_import_process_id(delivery.report),
                     parent_close_policy=workflow.ParentClosePolicy.ABANDON,
                     static_summary=cost_import_summary(delivery.report),
                 )
+                return await (_while_scheduled(child, delivery) if delivery.scheduled else child)
             except ChildWorkflowError as error:
                 return _failed(delivery, error.cause)
             except WorkflowAlreadyStartedError:
+                if delivery.scheduled:
+                    return _waiting(delivery)
                 # Somebody else's watch imports this version now. A process cannot wait for another one's result, so
                 # wait for it to end and import again, which then only says what became of it.
                 if workflow.now() >= until:
@@ -151,6 +164,22 @@ class CostWatch:
         if damaged:
             damaged = ["", f"**Damaged manifests: {len(self._problems):,}**", "", *damaged]
         workflow.set_current_details("\n".join([text, *table, *damaged]))
+
+
+async def _while_scheduled(
+    child: workflow.ChildWorkflowHandle[CostImport, CostImportResult], delivery: CostDelivery
+) -> CostImportResult:
+    done, _ = await workflow.wait([child], timeout=SCHEDULED_WAIT.total_seconds())
+    return await child if done else _waiting(delivery)
+
+
+def _waiting(delivery: CostDelivery) -> CostImportResult:
+    return CostImportResult(
+        billing_period=delivery.report.billing_period,
+        report_version=delivery.report.version,
+        status="waiting",
+        message="The import is under way, or waits for parts that have not arrived yet; it goes on by itself.",
+    )
 
 
 def _failed(delivery: CostDelivery, cause: BaseException | None) -> CostImportResult:

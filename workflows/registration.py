@@ -10,6 +10,7 @@ from workflows.account_import import AccountImport
 from workflows.budget_drop import BudgetDrop
 from workflows.budget_load import BudgetLoad
 from workflows.budget_schedule import BudgetSchedule
+from workflows.cost_events import CostEvents
 from workflows.cost_import import CostImport, CostWatch
 from workflows.direct_decision import DirectDecision, PersonRegistration
 from workflows.notifications import Notifications
@@ -26,6 +27,7 @@ WORKFLOWS: tuple[type, ...] = (
     AccountImport,
     CostWatch,
     CostImport,
+    CostEvents,
     DirectDecision,
     PersonRegistration,
     PeopleImport,

@@ -75,9 +75,9 @@ async def ensure_schedules(
     client: Client, organization_sync_minutes: int, budget_drop_minutes: int | None = None
 ) -> None:
     """Creates or updates; a schedule that an operator has paused stays paused. Without a drop, it has no schedule."""
-    await _ensure(client, ORGANIZATION_SYNC_SCHEDULE_ID, organization_sync(organization_sync_minutes))
+    await ensure_schedule(client, ORGANIZATION_SYNC_SCHEDULE_ID, organization_sync(organization_sync_minutes))
     if budget_drop_minutes is not None:
-        await _ensure(client, BUDGET_DROP_SCHEDULE_ID, budget_drop(budget_drop_minutes))
+        await ensure_schedule(client, BUDGET_DROP_SCHEDULE_ID, budget_drop(budget_drop_minutes))
         return
     try:
         await client.get_schedule_handle(BUDGET_DROP_SCHEDULE_ID).delete()
@@ -92,13 +92,14 @@ async def ensure_budget_drop(client: Client, every_minutes: int) -> int:
     Only `allot setup` removes the schedule: another worker may have the drop still.
     """
     try:
-        await _ensure(client, BUDGET_DROP_SCHEDULE_ID, budget_drop(every_minutes))
+        await ensure_schedule(client, BUDGET_DROP_SCHEDULE_ID, budget_drop(every_minutes))
     except RPCError as error:
         raise Unavailable(f"Temporal could not schedule the looks into the drop ({error.message}).") from None
     return every_minutes
 
 
-async def _ensure(client: Client, schedule_id: str, wanted: Schedule) -> None:
+async def ensure_schedule(client: Client, schedule_id: str, wanted: Schedule) -> None:
+    """Creates or updates. Raises RPCError."""
     try:
         await client.create_schedule(schedule_id, wanted, trigger_immediately=False)
     except ScheduleAlreadyRunningError:

@@ -9,6 +9,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError
 
 from domain.account_process import ACCOUNT_EVENTS_PROCESS_ID, AccountEventsRequest
+from domain.cost_process import COST_EVENTS_PROCESS_ID, CostEventsRequest
 from domain.errors import Unavailable
 from domain.process import TASK_QUEUE, NotificationChannel, WorkflowName, notifications_process_id
 
@@ -47,4 +48,21 @@ async def ensure_account_events(client: Client, task_queue: str = TASK_QUEUE) ->
         )
     except RPCError as error:
         raise Unavailable(f"Temporal could not start the process for account events ({error.message}).") from None
+    return 1
+
+
+async def ensure_cost_events(client: Client, task_queue: str = TASK_QUEUE) -> int:
+    """Starts the process that waits for messages about cost reports, likewise."""
+    try:
+        await client.start_workflow(
+            WorkflowName.COST_EVENTS,
+            CostEventsRequest(),
+            id=COST_EVENTS_PROCESS_ID,
+            task_queue=task_queue,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            static_summary="Messages about cost reports, as they are delivered",
+        )
+    except RPCError as error:
+        raise Unavailable(f"Temporal could not start the process for cost events ({error.message}).") from None
     return 1

@@ -82,7 +82,7 @@ class Watched(AwsAccess):
     wire: Wire = field(default_factory=Wire)
     asked: Callable[[], OrganizationsClient] | None = None
 
-    def sqs(self, queue_url: str) -> SQSClient:
+    def sqs(self, queue_url: str, setting: str = "") -> SQSClient:
         client = AwsAccess.sqs(self, queue_url)
         self.wire.watch(client)
         return client

@@ -53,8 +53,9 @@ class Reports:
         return delivery
 
     @activity.defn(name=ActivityName.FIND_DELIVERIES)
-    def find(self, _source: CostSource) -> Deliveries:
-        return Deliveries(deliveries=tuple(self.found), problems=tuple(self.problems))
+    def find(self, source: CostSource) -> Deliveries:
+        found = (delivery.model_copy(update={"scheduled": source.scheduled}) for delivery in self.found)
+        return Deliveries(deliveries=tuple(found), problems=tuple(self.problems))
 
     @activity.defn(name=ActivityName.IMPORT_DELIVERY)
     def bring_in(self, delivery: CostDelivery) -> CostImportResult:

@@ -48,6 +48,7 @@ from domain.process import (
 )
 from file_store import FileStore
 from tests.workflows import account_scenarios as accounts
+from tests.workflows import cost_scenarios as costs
 from tests.workflows import round_scenarios as rounds
 from tests.workflows.reports import JUNE, Reports
 from tests.workflows.stage import (
@@ -245,6 +246,16 @@ async def cost_watch(stage: Stage) -> str:
     return cost_watch_process_id(reports.source)
 
 
+async def cost_watch_scheduled(stage: Stage) -> str:
+    """The one version is overwritten while it is read, so that there is another look."""
+    reports = Reports()
+    reports.add("may-1")
+    reports.add("june-1", JUNE)
+    reports.broken["june-1"] = ("Superseded", 1)
+    await _watch(stage, reports, scheduled=True)
+    return cost_watch_process_id(reports.source)
+
+
 async def cost_import(stage: Stage) -> str:
     reports = Reports()
     delivery = reports.add("may-1")
@@ -296,6 +307,8 @@ SCENARIOS: dict[str, Scenario] = {
     "rules-replaced": accounts.rules_replaced,
     "cost-import-first-bills": cost_import,
     "organization-sync-pass": organization_sync,
+    "cost-watch-scheduled": cost_watch_scheduled,
+    "cost-events": costs.cost_events,
 }
 """Those up to `cost-import` were recorded before schedules had times, and stand for the runs of that version; imports
 and decisions up to `hostile-signals-in-time` before accounts had processes."""
@@ -307,6 +320,7 @@ ON_AN_IMPATIENT_SERVER = frozenset(
         "account-continues-as-new",
         "account-continued-as-new",
         "account-events",
+        "cost-events",
     }
 )
 """Which suggests to continue as new after a few events."""
@@ -357,8 +371,8 @@ async def play(stage: Stage, name: WorkflowName, request: object, process_id: st
     return await stage.client.execute_workflow(name, request, id=process_id, task_queue=queue or stage.queue)
 
 
-async def _watch(stage: Stage, reports: Reports) -> None:
+async def _watch(stage: Stage, reports: Reports, *, scheduled: bool = False) -> None:
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(at_work(stage.client, reports.activities, COST_QUEUE, workflows=()))
-        source = CostSource(source=reports.source, actor="system")
+        source = CostSource(source=reports.source, actor="system", scheduled=scheduled)
         await play(stage, WorkflowName.COST_WATCH, source, cost_watch_process_id(reports.source))

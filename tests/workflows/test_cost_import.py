@@ -35,10 +35,12 @@ async def working(client: Client, reports: Reports) -> AsyncIterator[str]:
         yield queue
 
 
-async def watch(client: Client, reports: Reports, queue: str, *, wait_for_parts: bool = False) -> CostWatchResult:
+async def watch(
+    client: Client, reports: Reports, queue: str, *, wait_for_parts: bool = False, scheduled: bool = False
+) -> CostWatchResult:
     return await client.execute_workflow(
         CostWatch.run,
-        CostSource(source=reports.source, actor="system", wait_for_parts=wait_for_parts),
+        CostSource(source=reports.source, actor="system", wait_for_parts=wait_for_parts, scheduled=scheduled),
         id=cost_watch_process_id(reports.source),
         task_queue=queue,
     )
@@ -185,3 +187,37 @@ async def test_a_watch_gives_up_when_the_part_does_not_arrive_in_a_day(time_skip
     assert answer.imports[0].error == "DamagedReport"
     assert reports.imports["june-1"] == 1
     assert reports.imports["may-1"] in (IN_A_DAY - 1, IN_A_DAY, IN_A_DAY + 1)
+
+
+async def test_a_scheduled_watch_leaves_an_import_that_waits_for_parts_to_itself(
+    time_skipping_env: WorkflowEnvironment,
+) -> None:
+    reports = Reports()
+    reports.add("may-1"), reports.add("june-1", JUNE)
+    reports.broken["may-1"] = (MISSING_PART, 4)  # two hours
+    client = time_skipping_env.client
+    async with working(client, reports) as queue:
+        answer = await watch(client, reports, queue, wait_for_parts=True, scheduled=True)
+        assert results(answer) == [("may-1", "waiting", ""), ("june-1", "imported", "")]
+        again = await watch(client, reports, queue, wait_for_parts=True, scheduled=True)
+        assert results(again) == [("may-1", "waiting", ""), ("june-1", "unchanged", "")]
+        joined = await watch(client, reports, queue, wait_for_parts=True)
+
+    assert results(joined) == [("may-1", "unchanged", ""), ("june-1", "unchanged", "")]
+    assert reports.imports["may-1"] == 6  # five by the import that went on by itself
+
+
+async def test_a_scheduled_watch_looks_once_more_where_a_report_was_overwritten_meanwhile(
+    temporal_client: Client,
+) -> None:
+    reports = Reports()
+    reports.add("may-1")
+    reports.broken["may-1"] = ("Superseded", 1)
+    async with working(temporal_client, reports) as queue:
+        assert results(await watch(temporal_client, reports, queue, scheduled=True)) == [("may-1", "imported", "")]
+        reports.imports.clear()
+        reports.broken["may-1"] = ("Superseded", ALWAYS)
+        again = await watch(temporal_client, reports, queue, scheduled=True)
+
+    assert results(again) == [("may-1", "refused", "Superseded")]
+    assert reports.imports["may-1"] == 2

@@ -1,0 +1,364 @@
+"""Parts of a delivery, in folders and in the stand-in's buckets: accepted whole, pinned, brought and removed."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+from collections.abc import Callable, Generator
+from contextlib import closing
+from pathlib import Path
+from threading import Event
+from typing import Any, NamedTuple
+
+import boto3
+import pytest
+
+from activities import cost_bucket, cost_fetching
+from activities.contracts import Progress
+from activities.cost_fetching import Accepted, Room, accept, fetched, require_unchanged
+from activities.cost_files import Files, Folder, Pin
+from activities.cost_lines import Part
+from activities.cost_manifest import Address, Manifest, parse_manifest
+from activities.cost_sources import ANYWHERE
+from domain.errors import AllotError, BadInput, DamagedReport, Unavailable
+from tests.support.cost_reports import MadeReport, line
+
+PARTS = 6
+MADE = MadeReport([[line(LineItemId=f"line-{number}")] for number in range(PARTS)], overwrite=True)
+
+
+def ignored(_: Progress) -> None:
+    pass
+
+
+class Laid(NamedTuple):
+    """A report, and what may happen to it."""
+
+    files: Files
+    manifest: Manifest
+    put: Callable[[str, bytes], None]
+    remove: Callable[[str], None]
+
+    def accepted(self) -> Accepted:
+        return accept(self.files, self.manifest, ignored)
+
+
+def manifest_at(files: Files) -> Manifest:
+    (address,) = files.manifests()
+    return parse_manifest(files.read(address), address)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Laid:
+    root = tmp_path / "source"
+    MADE.write(root)
+    files = ANYWHERE.open(str(root))
+
+    def put(key: str, data: bytes) -> None:
+        (root / key).write_bytes(data)
+
+    return Laid(files, manifest_at(files), put, lambda key: (root / key).unlink())
+
+
+def bucket_of(tmp_path: Path, *, versioned: bool, made: MadeReport = MADE) -> Laid:
+    """Below another prefix of a bucket with another name than AWS wrote to."""
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="replica")
+    if versioned:
+        client.put_bucket_versioning(Bucket="replica", VersioningConfiguration={"Status": "Enabled"})
+    made.write(tmp_path / "made")
+
+    def put(key: str, data: bytes) -> None:
+        client.put_object(Bucket="replica", Key=f"copied/{key}", Body=data)
+
+    for path in (tmp_path / "made").rglob("*.*"):
+        put(str(path.relative_to(tmp_path / "made")), path.read_bytes())
+    files = ANYWHERE.open("s3://replica/copied")
+    return Laid(
+        files,
+        manifest_at(files),
+        put,
+        lambda key: (client.delete_object(Bucket="replica", Key=f"copied/{key}"), None)[1],
+    )
+
+
+@pytest.fixture(params=["folder", "bucket", "versioned bucket"])
+def laid(request: pytest.FixtureRequest, tmp_path: Path) -> Laid:
+    if request.param == "folder":
+        found: Laid = request.getfixturevalue("folder")
+        return found
+    request.getfixturevalue("aws_endpoint")
+    return bucket_of(tmp_path, versioned=request.param.startswith("versioned"))
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Path:
+    (tmp_path / "scratch").mkdir()
+    return tmp_path / "scratch"
+
+
+def bring(laid: Laid, scratch: Path, **room: Any) -> Generator[Part]:
+    return fetched(laid.files, laid.accepted(), scratch, ignored, Room(**room))
+
+
+def test_all_parts_come_in_order_as_they_were_delivered(laid: Laid, scratch: Path, tmp_path: Path) -> None:
+    accepted = laid.accepted()
+    told: list[Progress] = []
+    parts = list(fetched(laid.files, accepted, scratch, told.append))
+    assert [part.name for part in parts] == MADE.keys
+    assert [part.path.name for part in parts] == [f"part-{number:05d}.csv.gz" for number in range(PARTS)]
+    for number, part in enumerate(parts):
+        assert f"line-{number}".encode() in gzip.decompress(part.path.read_bytes())
+    assert {progress.whole for progress in told} == {accepted.size}
+    assert told[-1].done == accepted.size
+    require_unchanged(laid.files, accepted, ignored)
+
+
+def test_nothing_is_brought_while_parts_are_missing_and_all_are_named(laid: Laid) -> None:
+    for key in MADE.keys[1:3]:
+        laid.remove(key)
+    with pytest.raises(DamagedReport) as missing:
+        laid.accepted()
+    assert missing.value.code == "MissingPart"
+    assert missing.value.message.startswith(
+        f"The manifest {laid.manifest.address} names 2 parts which are not there, or not whole: {MADE.keys[1]!r} (as "
+    )
+    assert MADE.keys[2] in missing.value.message
+    for key in MADE.keys[1:3]:
+        laid.put(key, b"it has come")
+    assert len(laid.accepted().parts) == PARTS
+
+
+def test_ten_missing_parts_are_named_and_the_others_counted(folder: Laid) -> None:
+    folder_of_none = folder.manifest.model_copy(
+        update={"keys": tuple(f"cur/made/20260501-20260601/none-{number:02d}" for number in range(12))}
+    )
+    with pytest.raises(DamagedReport) as missing:
+        accept(folder.files, folder_of_none, ignored)
+    assert "names 12 parts which are" in missing.value.message
+    assert "none-09" in missing.value.message
+    assert "none-10" not in missing.value.message
+    assert "; and 2 more. Nothing was imported" in missing.value.message
+
+
+def test_a_part_of_another_size_than_the_manifest_lists_is_waited_for(laid: Laid) -> None:
+    sizes = [part.pin.size for part in laid.accepted().parts]
+
+    class Sized(Manifest):
+        sizes: tuple[int, ...]
+
+    fields = laid.manifest.model_dump()
+    accept(laid.files, Sized(**fields, sizes=tuple(sizes)), ignored)
+    sizes[4] += 1
+    with pytest.raises(DamagedReport) as missing:
+        accept(laid.files, Sized(**fields, sizes=tuple(sizes)), ignored)
+    assert missing.value.code == "MissingPart"
+    assert f"{MADE.keys[4]!r} ({sizes[4] - 1:,} bytes of {sizes[4]:,})" in missing.value.message
+
+
+def test_a_part_that_is_too_large_is_refused(folder: Laid, monkeypatch: pytest.MonkeyPatch) -> None:
+    largest = max(part.pin.size for part in folder.accepted().parts)
+    monkeypatch.setattr(cost_fetching, "PART_BYTES_MAX", largest)
+    folder.accepted()
+    monkeypatch.setattr(cost_fetching, "PART_BYTES_MAX", largest - 1)
+    with pytest.raises(DamagedReport, match=f"and at most {largest - 1:,} are read"):
+        folder.accepted()
+
+
+@pytest.mark.usefixtures("aws_endpoint")
+def test_a_part_overwritten_after_it_was_accepted_is_not_taken_for_it(tmp_path: Path, scratch: Path) -> None:
+    plain = bucket_of(tmp_path, versioned=False)
+    parts = bring(plain, scratch, parts_ahead=1)
+    next(parts)
+    plain.put(MADE.keys[3], b"of the next delivery")
+    with pytest.raises(Unavailable, match=r"made-00004\.csv\.gz changed while the report was read") as changed:
+        list(parts)
+    assert changed.value.code == "PartChanged"
+    assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.usefixtures("aws_endpoint")
+def test_a_version_that_is_pinned_is_read_and_the_newer_one_is_noticed(tmp_path: Path, scratch: Path) -> None:
+    versioned = bucket_of(tmp_path, versioned=True)
+    accepted = versioned.accepted()
+    assert all(part.pin.version_id for part in accepted.parts)
+    versioned.put(MADE.keys[3], b"of the next delivery")
+    parts = list(fetched(versioned.files, accepted, scratch, ignored))
+    assert b"line-3" in gzip.decompress(parts[3].path.read_bytes())
+    with pytest.raises(Unavailable, match=r"made-00004\.csv\.gz changed while"):
+        require_unchanged(versioned.files, accepted, ignored)
+
+
+def test_a_file_that_is_written_anew_with_the_same_size_and_time_is_noticed(folder: Laid) -> None:
+    accepted = folder.accepted()
+    path = Path(accepted.parts[2].pin.address)
+    require_unchanged(folder.files, accepted, ignored)
+    status, copy = path.stat(), path.with_suffix(".new")
+    shutil.copy2(path, copy)
+    os.utime(copy, ns=(status.st_atime_ns, status.st_mtime_ns))
+    copy.replace(path)  # as rsync does
+    with pytest.raises(Unavailable, match="changed while the report was read"):
+        require_unchanged(folder.files, accepted, ignored)
+    with pytest.raises(Unavailable, match="changed while the report was read"):
+        Folder(str(path.parent)).fetch(accepted.parts[2].pin, path.parent / "link", lambda _: None, Event())
+
+
+def test_a_part_that_disappears_is_noticed(laid: Laid) -> None:
+    accepted = laid.accepted()
+    laid.remove(MADE.keys[0])
+    with pytest.raises(Unavailable, match="changed while the report was read"):
+        require_unchanged(laid.files, accepted, ignored)
+
+
+def test_the_original_stays_where_the_reader_removes_a_part(folder: Laid, scratch: Path) -> None:
+    for part in bring(folder, scratch):
+        part.path.unlink()
+    require_unchanged(folder.files, folder.accepted(), ignored)
+
+
+class Slow:
+    """Files that come when they are let go, and says how many are on the disk at once."""
+
+    copies = True
+
+    def __init__(self, size: int = 1_000, parts: int = 8) -> None:
+        self.manifest = parse_manifest(
+            json.dumps(MadeReport([[line()]] * parts).fields()).encode(),
+            Address("/s/cur/made/20260501-20260601/made-Manifest.json"),
+        )
+        self.begun: list[Path] = []
+        self.most = self.size = size
+        self.fails_at = -1
+        self.stopped = 0
+        self.go_on = Event()
+        self.go_on.set()
+
+    def manifests(self) -> list[Address]:
+        return [self.manifest.address]
+
+    def read(self, address: Address) -> bytes:
+        raise NotImplementedError
+
+    def pin(self, address: Address) -> Pin | None:
+        return Pin(address, self.size, "tag")
+
+    def fetch(self, pin: Pin, target: Path, count: Callable[[int], None], stop: Event) -> None:
+        self.begun.append(target)
+        target.write_bytes(bytes(self.size))
+        while not self.go_on.wait(0.01):
+            if stop.is_set():
+                self.stopped += 1
+                raise Unavailable("stopped")
+        if len(self.begun) - 1 == self.fails_at:
+            raise Unavailable("The line is cut")
+        count(self.size)
+
+    def bring(self, folder: Path, report: Callable[[Progress], None] = ignored, **room: Any) -> Generator[Part]:
+        return fetched(self, accept(self, self.manifest, ignored), folder, report, Room(**room))
+
+
+def test_a_reader_that_is_slower_holds_up_the_downloads(scratch: Path) -> None:
+    slow, most = Slow(), 0
+    for number, part in enumerate(slow.bring(scratch, parts_ahead=2)):
+        assert len(slow.begun) <= number + 3  # being read, and two ahead
+        most = max(most, len(list(scratch.iterdir())))
+        part.path.unlink()
+    assert (len(slow.begun), most <= 3) == (8, True)
+
+
+def test_what_lies_on_the_disk_at_once_is_bounded(scratch: Path) -> None:
+    slow = Slow(size=1_000)
+    for part in slow.bring(scratch, parts_ahead=4, bytes_max=2_000):
+        assert len(list(scratch.iterdir())) <= 2
+        part.path.unlink()
+    assert len(slow.begun) == 8
+
+
+def test_a_reader_that_keeps_more_than_there_is_room_for_is_told(scratch: Path) -> None:
+    slow = Slow(size=1_000_000)
+    kept = slow.bring(scratch, parts_ahead=4, bytes_max=3_000_000)
+    with pytest.raises(BadInput) as told:
+        list(kept)
+    assert told.value.code == "NoRoom"
+    assert "need 4 MB on disk, and ALLOT_COST_SCRATCH_MB allows 3. Raise it." in told.value.message
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_part_larger_than_the_room_is_told(scratch: Path) -> None:
+    with pytest.raises(BadInput, match="need 1 MB on disk, and ALLOT_COST_SCRATCH_MB allows 0"):
+        list(Slow(size=1_000).bring(scratch, bytes_max=999))
+
+
+def test_a_download_that_fails_ends_the_others_and_leaves_nothing(scratch: Path) -> None:
+    slow = Slow()
+    slow.fails_at = 3
+    with pytest.raises(Unavailable, match="The line is cut"):
+        list(slow.bring(scratch, parts_ahead=2))
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_reader_that_ends_early_leaves_nothing(scratch: Path) -> None:
+    slow = Slow()
+    with closing(slow.bring(scratch)) as parts:
+        next(parts)
+        slow.go_on.clear()
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_cancelled_download_stops_and_leaves_nothing(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cost_fetching, "REPORT_INTERVAL_S", 0.01)
+    slow = Slow()
+    slow.go_on.clear()
+
+    def cancelled(_: Progress) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(slow.bring(scratch, cancelled, parts_ahead=2))
+    assert slow.stopped == len(slow.begun) > 0
+    assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.usefixtures("aws_endpoint")
+def test_a_download_from_s3_is_stopped_in_its_middle(
+    tmp_path: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cost_bucket, "STOP_WITHIN_S", 0.01)
+    bucket = bucket_of(tmp_path, versioned=False)
+    bucket.put(MADE.keys[0], os.urandom(30_000_000))
+    stop, came = Event(), list[int]()
+
+    def count(more: int) -> None:
+        came.append(more)
+        stop.set()
+
+    pin = bucket.accepted().parts[0].pin
+    with pytest.raises(BaseException) as ended:
+        bucket.files.fetch(pin, scratch / "part", count, stop)
+    assert not isinstance(ended.value, AssertionError)
+    assert 0 < sum(came) < pin.size
+    assert not (scratch / "part").exists()
+
+
+@pytest.mark.usefixtures("aws_endpoint")
+def test_a_disk_without_room_is_told_before_anything_is_brought(
+    tmp_path: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = bucket_of(tmp_path, versioned=False)
+    monkeypatch.setattr(cost_fetching, "DISK_RESERVE_BYTES", 10**18)
+    with pytest.raises(Unavailable) as full:
+        list(bring(bucket, scratch))
+    assert full.value.code == "DiskFull"
+    assert f"The disk of {scratch} has " in full.value.message
+    assert "make room, or lower ALLOT_COST_SCRATCH_MB" in full.value.message
+
+
+@pytest.mark.usefixtures("aws_endpoint")
+def test_an_archived_part_is_told(tmp_path: Path, scratch: Path) -> None:
+    bucket = bucket_of(tmp_path, versioned=False)
+    boto3.client("s3").put_object(Bucket="replica", Key=f"copied/{MADE.keys[0]}", Body=b"cold", StorageClass="GLACIER")
+    with pytest.raises(AllotError, match="is archived: restore it") as told:
+        list(bring(bucket, scratch))
+    assert told.value.code == "Archived"
