@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 
 from activities import cost_bucket, cost_fetching
 from activities.contracts import Progress
@@ -336,7 +337,7 @@ def test_credentials_that_may_list_below_a_prefix_only_are_told_what_is_not_ther
     assert isinstance(bucket.files, Bucket)
 
     def refuse(request: Any, **_: object) -> AWSResponse:
-        return AWSResponse(request.url, 403, {}, Nothing())
+        return AWSResponse(request.url, 403, HTTPHeaders(), Nothing())
 
     hook: Any = refuse
     bucket.files._client.meta.events.register("before-send.s3.HeadObject", hook)
