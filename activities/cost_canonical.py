@@ -34,6 +34,7 @@ from domain.charge_type import (
 SPLIT_OPERATIONS = ("EKSPod-EC2", "ECSTask-EC2")
 """Operations of split cost allocation, for reports without its columns."""
 MARKETPLACE_ENTITY = "AWS Marketplace"
+SPLIT_PARENT = "split_line_item_parent_resource_id"
 
 
 def canonical_sql(raw: str, source: Source, dialect: Dialect = DUCKDB) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gzip
 import os
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
 from typing import NamedTuple, Protocol
@@ -53,6 +53,9 @@ class Files(Protocol):
     def manifests(self) -> list[Address]:
         """Of all billing periods, in order."""
 
+    def below(self, folder: Address) -> Iterator[Address]:
+        """All files below a folder of the place, without its slash; none where there is no such folder."""
+
     def read(self, address: Address) -> bytes:
         """A small file; at most one byte more than a manifest may have."""
 
@@ -78,14 +81,14 @@ class Folder:
             raise BadInput(
                 f"There is no folder {self._root}: name the one that holds the cost report.", code="NoSource"
             )
-        found: list[Address] = []
+        return current_manifests(filter(is_pointer, self.below(Address(str(self._root)))))
+
+    def below(self, folder: Address) -> Iterator[Address]:
         looked_at = 0
-        for parent, _, names in os.walk(self._root):
+        for parent, _, names in os.walk(folder):
             looked_at += len(names)
-            require_few(looked_at, str(self._root))
-            addresses = (Address(f"{parent}/{name}") for name in names)
-            found.extend(address for address in addresses if is_pointer(address))
-        return current_manifests(found)
+            require_few(looked_at, folder)
+            yield from (Address(f"{parent}/{name}") for name in names)
 
     def read(self, address: Address) -> bytes:
         try:
