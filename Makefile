@@ -11,7 +11,9 @@ BIN := .venv/bin
 SOURCES := domain rights ledger views notifications workflows activities command_line embedded $(wildcard *.py) tests bench deploy
 # Each process has servers of its own; a file stays in one process, because its tests may share them. In the order of the
 # folders: sorted by their number of tests, the longest file, which has one test, would come last and run alone.
-PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# One more than there are processors, because some tests wait.
+PROCESSES = $$($(BIN)/python -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')
+PYTEST = $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 # Sets PYTEST_ARGS="-k name -x" and the like.
 PYTEST_ARGS ?=
 

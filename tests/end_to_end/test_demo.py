@@ -6,9 +6,9 @@ The figures are checked against a sum of the sample files that shares no code wi
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import signal
-import subprocess
 import time
 import tomllib
 from collections.abc import Iterator
@@ -22,52 +22,66 @@ from dotenv import dotenv_values
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from tests.end_to_end.demo_refusals import INGRID, REFUSED
 from tests.support.demo import (
-    COMMAND,
     DEMO,
+    STOPPED_WITHIN_S,
     Running,
     budget,
-    environment,
     rows_by_path,
+    running,
     spend_by_sample_account,
-    started_by,
     sum_of,
-    whole_document,
 )
 from tests.workflows.replay import replay_all_ended
 
-STOPPED_WITHIN_S = 60
 STOPPED_SOON_S = 30
 ALIGNED_WITHIN_S = 15
 CENT = Decimal("0.01")
+VENDED = re.compile(r"^\(AWS vends the account (\d{12}) and sends its event\.\)$", re.MULTILINE)
 pytestmark = pytest.mark.xdist_group("demo")  # one demo for all, in order
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    directory = tmp_path_factory.mktemp("demo")
-    with (directory / "stderr.txt").open("w") as stderr:
-        process = subprocess.Popen(
-            [*COMMAND, "demo", "--json"],
-            env=environment(directory),
-            cwd=directory,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-        )
-    assert process.stdout is not None
-    try:
-        answer = whole_document(process.stdout)
-        yield Running(process, answer, directory, started_by(directory))
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(STOPPED_WITHIN_S)
-        process.stdout.close()
+    with running(tmp_path_factory.mktemp("demo")) as demo:
+        yield demo
 
 
 @pytest.fixture(scope="module")
 def company() -> dict[str, Any]:
     return tomllib.loads((DEMO / "company.toml").read_text())
+
+
+def test_the_story_is_told(demo: Running) -> None:
+    """To people; with --json on standard error, so that the document stands alone."""
+    for words in ("Reconciled to the last digit", "243,250.50", "in place of Mei Tanaka", "OVER BUDGET"):
+        assert words in demo.story
+    assert "Traceback" not in demo.story
+
+
+def test_two_accounts_are_vended_and_nobody_allocates_them_by_hand(demo: Running) -> None:
+    expected, by_rule = VENDED.findall(demo.story)
+    commands = [line for line in demo.story.splitlines() if line.startswith("$ allot ")]
+    assert [line for line in commands if expected in line] == [f"$ allot account show {expected}"]
+    (accepted,) = [line for line in commands if by_rule in line]
+    assert accepted.startswith(f"$ allot account accept {by_rule} --proposal 1 --as ")
+    assert "ALIGNED: allocated, and not billed yet" in demo.story
+    assert "Tomas Reyes (expected account aws+payments-prod@example.com)" in demo.story
+    assert f"Proposal 1 accepted: account {by_rule} is allocated from " in demo.story
+    assert "No account waits" not in demo.story, "the one that nobody has said anything of"
+
+
+def test_rules_are_tried_before_they_are_on(demo: Running) -> None:
+    tried, were_set = demo.story.index("$ allot account rules test"), demo.story.index("$ allot account rules set")
+    assert tried < demo.story.index("Nothing was recorded.", tried) < were_set
+    assert "Takes no account: requested for development." in demo.story[tried:were_set]
+    assert "3 rules are in force." in demo.story
+
+
+def test_what_spends_without_an_allocation_is_in_the_rollup_with_its_state(demo: Running) -> None:
+    (line,) = [line for line in demo.story.splitlines() if "loyalty-pilot" in line and "SPENDING_UNALLOCATED" in line]
+    assert line.split()[1:5] == ["loyalty-pilot", "1,786.10", "1,729.00", "3,515.10"]
 
 
 def test_the_budget_adds_up_at_every_level(demo: Running) -> None:
@@ -253,36 +267,6 @@ def test_an_id_that_is_used_for_another_command_is_a_conflict(demo: Running, com
     assert command_id in other.stderr
 
 
-ALLOCATE = ("account", "allocate", "--type", "Shared", "--as", "ingrid.solberg@example.com")
-REFUSED = {
-    (
-        "schedule",
-        "approve",
-        "Retail/Digital Commerce/Checkout/Paymnts",
-        "--year",
-        "2026",
-        "--as",
-        "mei.tanaka@example.com",
-    ): (
-        5,
-        "Did you mean 'Retail/Digital Commerce/Checkout/Payments'",
-    ),
-    ("tasks", "--as", "mei.tanka@example.com"): (5, "Did you mean 'mei.tanaka@example.com'"),
-    ("person", "grant", "mei.tanka@example.com", "vendor_manager", "--as", "ingrid.solberg@example.com"): (
-        5,
-        "Did you mean 'mei.tanaka@example.com'",
-    ),
-    (*ALLOCATE, "000000000000", "Logistics/Technology/Platform/Data Lake=100"): (5, "000000000000"),
-    (*ALLOCATE, "123456789012", "Logistics/Technology/Platform/Data Lake=99.9999"): (3, "exactly 100 %"),
-    ("audit", "nothing like it"): (5, "nothing like it"),
-    ("rollup", "Nowhere", "--year", "2026"): (5, "Nowhere"),
-    ("rollup", "--year", "2031"): (5, "2026"),
-    ("cost", "import", ".", "--as", "tomas.reyes@example.com"): (5, "manifest"),
-    ("demo",): (21, "already running"),
-    ("up",): (21, "already running"),
-}
-
-
 @pytest.mark.parametrize(("arguments", "expected"), REFUSED.items(), ids=lambda value: str(value[0])[:20])
 def test_what_cannot_be_done_is_said(demo: Running, arguments: tuple[str, ...], expected: tuple[int, str]) -> None:
     done = demo.allot(*arguments)
@@ -306,9 +290,6 @@ def test_a_bad_budget_file_gets_a_table_of_its_problems(demo: Running) -> None:
     assert len(problems) == 30
     assert problems[0]["row"] == 2
     assert demo.allot("rollup", "--year", "2027").returncode == 5
-
-
-INGRID = ALLOCATE[-2:]
 
 
 def test_people_come_in_a_file_go_and_take_their_tasks_with_them(demo: Running) -> None:

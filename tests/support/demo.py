@@ -6,8 +6,11 @@ import csv
 import gzip
 import json
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -21,6 +24,7 @@ from tests.support.workers import nursery
 
 DEMO = ROOT / "demo"
 STARTED_WITHIN_S = 150
+STOPPED_WITHIN_S = 60
 COMMAND = [sys.executable, "-m", "starter"]
 
 
@@ -31,6 +35,11 @@ class Running(NamedTuple):
     answer: dict[str, Any]
     directory: Path
     pids: list[int]
+
+    @property
+    def story(self) -> str:
+        """What it has told people."""
+        return (self.directory / "stderr.txt").read_text()
 
     def allot(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return run(self.directory, *arguments)
@@ -44,6 +53,28 @@ class Running(NamedTuple):
 def environment(directory: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ALLOT_", "AWS_"))}
     return {**kept, "ALLOT_STATE_DIR": str(directory), "PYTHONPATH": str(ROOT)}
+
+
+@contextmanager
+def running(directory: Path) -> Iterator[Running]:
+    """`allot demo --json`, started from nothing, once its document is there; ended as with Ctrl-C."""
+    with (directory / "stderr.txt").open("w") as stderr:
+        process = subprocess.Popen(
+            [*COMMAND, "demo", "--json"],
+            env=environment(directory),
+            cwd=directory,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
+    assert process.stdout is not None
+    try:
+        answer = whole_document(process.stdout)
+        yield Running(process, answer, directory, started_by(directory))
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(STOPPED_WITHIN_S)
+        process.stdout.close()
 
 
 def run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
