@@ -179,6 +179,11 @@ class CostPeriod:
     """All versions, in order of import."""
     payers: Mapping[str, PayerPeriod] = field(default_factory=dict)
 
+    @property
+    def report_version(self) -> str:
+        """The newest one, of whichever payer."""
+        return self.imported[-1] if self.imported else ""
+
     def of(self, payer_account_id: str) -> PayerPeriod:
         return self.payers.get(payer_account_id, PayerPeriod())
 

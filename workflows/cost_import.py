@@ -216,15 +216,21 @@ class CostImport:
             raise failure from error
         _show(delivery, f"{result.status}: {result.message}")
         # The marks are for imports that were under way before there were these steps.
+        told = ""
         if result.status != "refused" and workflow.patched("first-bills"):
-            await self._record_first_bills(delivery, result)
+            told = await self._record_first_bills(delivery)
+            _show(delivery, f"{result.status}: {result.message}{told}")
         if result.status != "refused" and workflow.patched("restatements"):
-            await self._record_restatements(delivery, result)
+            told += await self._record_restatements(delivery)
+            _show(delivery, f"{result.status}: {result.message}{told}")
         return result
 
-    async def _record_first_bills(self, delivery: CostDelivery, result: CostImportResult) -> None:
-        """Which accounts were billed for the first time. The import stands whatever becomes of it; the next version of
-        the period, or importing this one again, makes good for it."""
+    async def _record_first_bills(self, delivery: CostDelivery) -> str:
+        """Which accounts were billed for the first time, told in a sentence.
+
+        The import stands whatever becomes of it; the next version of the period, or importing this one again, makes
+        good for it.
+        """
         report = delivery.report
         try:
             found: FirstBillsResult = await workflow.execute_activity(
@@ -239,13 +245,14 @@ class CostImport:
                 summary="Which accounts are billed for the first time",
             )
         except ActivityError as error:
-            _show(delivery, f"{result.status}: {result.message} First bills: {failure_of(error).message}")
-            return
-        _show(delivery, f"{result.status}: {result.message} Billed for the first time: {found.billed:,} accounts.")
+            return f" First bills: {failure_of(error).message}"
+        return f" Billed for the first time: {found.billed:,} accounts."
 
-    async def _record_restatements(self, delivery: CostDelivery, result: CostImportResult) -> None:
-        """What the version has changed of accounts' days. The import stands whatever becomes of it; importing the
-        version again makes good for it."""
+    async def _record_restatements(self, delivery: CostDelivery) -> str:
+        """What the version has changed of accounts' days, told in a sentence.
+
+        The import stands whatever becomes of it; importing the version again makes good for it.
+        """
         report = delivery.report
         try:
             found: RestatementsResult = await workflow.execute_activity(
@@ -260,11 +267,10 @@ class CostImport:
                 summary="What this version has changed",
             )
         except ActivityError as error:
-            _show(delivery, f"{result.status}: {result.message} Restatements: {failure_of(error).message}")
-            return
-        if found.replaced:
-            what = "Adjusted" if found.adjustment else "Restated"
-            _show(delivery, f"{result.status}: {result.message} {what}: {found.restated:,} accounts.")
+            return f" Restatements: {failure_of(error).message}"
+        if not found.replaced:
+            return ""
+        return f" {'Adjusted' if found.adjustment else 'Restated'}: {found.restated:,} accounts."
 
     async def _import(self, delivery: CostDelivery) -> CostImportResult:
         """A part that may still arrive is waited for by the activity's retries, which add nothing to the history."""

@@ -17,6 +17,7 @@ from domain.allocation import AccountType, Share
 from domain.budget import AnnualApproved, BudgetLoaded, book_stream, line_stream
 from domain.calendar import FiscalCalendar, Month
 from domain.cost import PeriodImported, period_stream
+from domain.cost_metric import CostMetric
 from domain.decision import (
     NAMESPACE,
     Channel,
@@ -32,7 +33,9 @@ from domain.decision import (
     refusal_stream,
 )
 from domain.hierarchy import NodePath
+from domain.metric_choice import METRIC_STREAM, MetricChosen
 from domain.people import Granted, Registered, person_stream
+from domain.restatement import AccountRestated, account_cost_stream
 from domain.schedule import Approved, Rejected, Submitted, schedule_stream
 from ledger.connection import Connections
 from ledger.mapper import Envelope, FactMapper
@@ -281,6 +284,29 @@ def imported(rows: Iterable[CostRow], period: str, version: str = "v1", **more: 
         **more,
     )
     return Event(period_stream(month), fact)
+
+
+def restated(
+    account_id: str, month: Month, before: str, version: str, payer: str = PAYER, booked_in: Month | None = None
+) -> Event:
+    fact = AccountRestated(
+        billing_period=month,
+        payer_account_id=payer,
+        account_id=account_id,
+        from_version=before,
+        to_version=version,
+        before={"unblended": Decimal("1.5")},
+        after={"unblended": Decimal(2)},
+        first_changed=month.first_day,
+        last_changed=month.last_day,
+        adjustment=booked_in is not None,
+        booked_in=booked_in,
+    )
+    return Event(account_cost_stream(account_id, month), fact)
+
+
+def metric_chosen(metric: CostMetric, fiscal_year: int = 2026, note: str = "") -> Event:
+    return Event(METRIC_STREAM, MetricChosen(fiscal_year=fiscal_year, metric=metric, note=note))
 
 
 def refused(number: int, subject: str) -> Event:

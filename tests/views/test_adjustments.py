@@ -12,9 +12,7 @@ import psycopg
 from domain.calendar import Month
 from domain.cost import InvoiceState
 from domain.cost_metric import CostMetric
-from domain.decision import Event
-from domain.metric_choice import METRIC_STREAM, MetricChosen
-from tests.views.given import ListLog, allocated, cost, imported, measured, store_costs, vended
+from tests.views.given import ListLog, allocated, cost, imported, measured, metric_chosen, store_costs, vended
 from views.models import PeriodCheck
 from views.projector import Projector
 from views.queries import Views
@@ -42,10 +40,6 @@ def checks(views: Views) -> dict[str, tuple[str, str, str, str, str]]:
 
 def _figures(one: PeriodCheck) -> tuple[Decimal, ...]:
     return one.report, one.products, one.unallocated, one.booked_here, one.booked_elsewhere
-
-
-def chosen(metric: CostMetric, fiscal_year: int = 2026) -> Event:
-    return Event(METRIC_STREAM, MetricChosen(fiscal_year=fiscal_year, metric=metric))
 
 
 def test_a_closed_month_keeps_its_figures_and_the_difference_counts_for_the_next_one(
@@ -176,11 +170,11 @@ def test_another_metric_recomputes_the_months_of_its_fiscal_years(
     log.add(vended(ONE), allocated(ONE, date(2026, 1, 1), Cart="100"))
     log.add(imported(costs, "2026-05"), imported(costs, "2027-05"))
     projector.catch_up()
-    log.add(chosen(CostMetric.AMORTIZED, 2027))
+    log.add(metric_chosen(CostMetric.AMORTIZED, 2027))
     projector.catch_up()
     assert rows(SHARES) == [("2026-05-01", CART, "10"), ("2027-05-01", CART, "80")]
     assert views.rollup(2027).reconciles
-    log.add(chosen(CostMetric.NET_AMORTIZED, 2026))
+    log.add(metric_chosen(CostMetric.NET_AMORTIZED, 2026))
     projector.catch_up()
     assert rows(SHARES) == [("2026-05-01", "", "1"), ("2026-05-01", CART, "7"), ("2027-05-01", CART, "80")]
     assert checks(views) == {"2026-05": ("8.00", "7.00", "1.00", "0.00", "0.00")}
