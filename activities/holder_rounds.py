@@ -15,10 +15,14 @@ from activities.ledger_commands import reported
 from activities.schedule_waiting import EVENTS_AT_ONCE, SCHEDULES_AT_ONCE, tell
 from domain.decision import Persona
 from domain.errors import Unavailable
+from domain.estimate_process import estimate_process_id
 from domain.hierarchy import NodePath
 from domain.people import HolderRemoved, Holders, holders_stream
 from domain.process import schedule_process_id
 from domain.schedule import Schedule, State, nobody_left, schedule_stream
+from domain.workload import State as Estimated
+from domain.workload import Workload, workload_stream
+from domain.workload import nobody_left as nobody_left_for
 from ledger.ledger import Ledger
 from views.queries import Views
 
@@ -33,6 +37,8 @@ class _Place(NamedTuple):
 
     portfolio: NodePath
     schedules: Sequence[tuple[int, NodePath]]
+    estimates: Sequence[tuple[NodePath, str]] = ()
+    """Products and names of workloads whose estimates may wait for them."""
 
 
 class HolderRounds:
@@ -55,6 +61,11 @@ class HolderRounds:
                 with reported():
                     rounds = await asyncio.to_thread(self._left_alone, place.portfolio, some)
                 informed += await tell(self._client, rounds)
+            for estimates in batched(place.estimates, SCHEDULES_AT_ONCE):
+                activity.heartbeat(Progress(step="informing", done=informed))
+                with reported():
+                    rounds = await asyncio.to_thread(self._estimates_left_alone, place.portfolio, estimates)
+                informed += await tell(self._client, rounds)
         return InformResult(informed=informed)
 
     def _places(self, request: InformHoldersRequest) -> list[_Place]:
@@ -65,7 +76,14 @@ class HolderRounds:
             # What was submitted before it is in the views then; what is submitted after it finds nobody left by itself.
             views.wait_for(request.position, VIEWS_WITHIN_S)
             years = views.fiscal_years()
-            return [_Place(node, list(product(years, views.known_products(prefix=f"{node}/")))) for node in portfolios]
+            return [
+                _Place(
+                    node,
+                    list(product(years, views.known_products(prefix=f"{node}/"))),
+                    [(one.product, one.workload) for one in views.workloads(node) if one.state is Estimated.SUBMITTED],
+                )
+                for node in portfolios
+            ]
 
     def _portfolios(self, request: InformHoldersRequest) -> list[NodePath]:
         """From the events of the command, found from its last place in the log backwards."""
@@ -92,4 +110,16 @@ class HolderRounds:
             schedule: Schedule = states[stream]
             if schedule.state in DECIDED_ON and nobody_left(schedule, holders):
                 waiting.append(schedule_process_id(year, node, schedule.round))
+        return waiting
+
+    def _estimates_left_alone(self, portfolio: NodePath, workloads: Sequence[tuple[NodePath, str]]) -> list[str]:
+        """The same for estimates."""
+        owners = holders_stream(Persona.PORTFOLIO_OWNER, portfolio)
+        streams = [workload_stream(*key) for key in workloads]
+        states = self._ledger.states([owners, *streams])
+        waiting: list[str] = []
+        for (node, name), stream in zip(workloads, streams, strict=True):
+            workload: Workload = states[stream]
+            if workload.state is Estimated.SUBMITTED and nobody_left_for(workload, states[owners]):
+                waiting.append(estimate_process_id(node, name, workload.round))
         return waiting

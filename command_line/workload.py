@@ -165,7 +165,7 @@ def estimate_file(product: options.ProductArgument, workload: WorkloadArgument, 
     """Print the newest estimate as the CSV file that `submit --file` takes; one of zeros where there is none."""
     found = _found(Session.open(as_json), product, workload)
     amounts = found.submitted or blank(found.launch_month, found.end_month)
-    show({"amounts": amounts}, as_json, lambda: [as_file(amounts).rstrip("\n")])
+    show({"amounts": amounts}, as_json, lambda: as_file(amounts).splitlines())
 
 
 @app.command("list")

@@ -24,7 +24,7 @@ _WORKLOAD = f"{workload_stream(NodePath.ROOT, '-').category}/"
 
 
 def of_estimate(fact: EstimateFact, version: int) -> Notice:
-    of, where = f"estimate of {fact.workload}", f"Workload {fact.workload} of {fact.product}."
+    of, where = f"estimate of {fact.workload} of {fact.product}", f"Workload {fact.workload} of {fact.product}."
     subject = (fact.product, fact.workload)
     owners = Audience((Grant(Persona.PRODUCT_OWNER, fact.product),), workload=subject, submitters_too=True)
     match fact:
@@ -54,7 +54,7 @@ def is_of_workload(fact: Reminded | Escalated) -> bool:
 
 def of_waiting_workload(fact: Reminded | Escalated) -> Notice:
     product, name = split_key(fact.subject.removeprefix(_WORKLOAD))
-    of, turn = f"estimate of {name}", fact.persona.replace("_", " ")
+    of, turn = f"estimate of {name} of {product}", fact.persona.replace("_", " ")
     decides = fact.persona is Persona.PORTFOLIO_OWNER
     look = commands("What waits for you:", f"allot tasks --as {YOU}")
     if isinstance(fact, Reminded):

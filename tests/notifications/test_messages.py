@@ -240,7 +240,7 @@ def test_an_estimate_is_told_to_those_who_decide_and_then_to_those_who_asked() -
         assert answered.audience.holders == (Grant(Persona.PRODUCT_OWNER, PRODUCT),)
         assert answered.audience.submitters_too
     reminder, late = (told(event) for event in OF_WORKLOADS[3:])
-    assert reminder.subject == "Reminder: estimate of Bas ket"
+    assert reminder.subject == f"Reminder: estimate of Bas ket of {PRODUCT}"
     assert reminder.audience.not_submitters
     assert late.audience.holders == (
         Grant(Persona.DEPARTMENT_OWNER, PRODUCT.portfolio.parent),

@@ -6,12 +6,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
-from domain.process import REFRESH_SIGNAL
+from activities.mart_files import FolderMart
+from activities.resource_search import ResourceSearches
+from domain.process import REFRESH_SIGNAL, WorkflowName
+from domain.resource_search import ResourcePage, ResourceQuery, resource_search_process_id
 from tests.workflows.account_stage import ADMIN
 from tests.workflows.estimate_stage import EstimateStage, estimates_with
 from tests.workflows.round_scenarios import LONG_AGO
-from tests.workflows.stage import LEAD, OWNER, SetClock, Stage
+from tests.workflows.stage import LEAD, OWNER, SetClock, Stage, at_work
 
 
 @asynccontextmanager
@@ -74,12 +78,25 @@ async def hostile_signals(stage: Stage) -> str:
         return estimates.process_id
 
 
+async def resource_search(stage: Stage) -> str:
+    """Before anything was imported."""
+    searches = ResourceSearches(stage.ledger, stage.database_url, FolderMart("nowhere"))
+    process_id = resource_search_process_id(UUID(int=1))
+    async with at_work(stage.client, [searches.search]) as queue:
+        query = ResourceQuery(service="ec2", tags={"team": "web"}, claimed=False)
+        await stage.client.execute_workflow(
+            WorkflowName.RESOURCE_SEARCH, query, id=process_id, task_queue=queue, result_type=ResourcePage
+        )
+    return process_id
+
+
 SCENARIOS = {
     "estimate-approved": approved,
     "estimate-rejected-revised": rejected_revised,
     "estimate-withdrawn": withdrawn,
     "estimate-escalated": escalated,
     "estimate-hostile-signals": hostile_signals,
+    "resource-search": resource_search,
 }
 
 
