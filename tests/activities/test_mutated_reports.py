@@ -20,6 +20,7 @@ AT_ONCE = 2
 CHUNK = 250
 PEAK_MB_MAX = 512
 SECONDS_MAX = 10
+"""Of processor time, which a busy machine does not stretch."""
 KIB_PER_MB = 1024
 
 
@@ -30,7 +31,7 @@ def outcome(number: int, folder: Path) -> str:
     for path in (root, scratch):
         path.mkdir(parents=True)
     mutant = mutate(number, root)
-    started = time.monotonic()
+    started = time.process_time()
     try:
         found = read(root, scratch)
     except AllotError as error:
@@ -38,8 +39,8 @@ def outcome(number: int, folder: Path) -> str:
         return "refused"
     finally:
         left = [path.name for path in scratch.iterdir()]
-        seconds = time.monotonic() - started
-        assert seconds < SECONDS_MAX, f"{mutant} took {seconds:.1f} s"
+        seconds = time.process_time() - started
+        assert seconds < SECONDS_MAX, f"{mutant} took {seconds:.1f} s of processor"
         assert not left, f"{mutant} left {left}"
     expected = possible_totals(mutant, root)
     assert found in expected, f"{mutant}: {found} is none of {expected}"
