@@ -20,6 +20,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from activities.cost_aggregate import aggregated
@@ -187,8 +188,16 @@ def require_told(error: AllotError, mutant: Mutant) -> None:
 
 
 def possible_totals(mutant: Mutant, root: Path) -> list[Decimal]:
-    """What another reader adds up; with a changed manifest, over any of the parts."""
-    sums = [_sum_of(root / part, mutant.seed.is_parquet) for part in mutant.seed.parts]
+    """What another reader adds up; with a changed manifest, over any of the parts.
+
+    A file that the other reader cannot read is damaged in what no import looks at, or it would have been refused: then
+    it must count as if it were sound.
+    """
+    try:
+        sums = [_sum_of(root / part, mutant.seed.is_parquet) for part in mutant.seed.parts]
+    except (OSError, UnicodeDecodeError, csv.Error, pa.ArrowInvalid):
+        mutant.seed.lay(root)
+        sums = [_sum_of(root / part, mutant.seed.is_parquet) for part in mutant.seed.parts]
     if mutant.file != mutant.seed.manifest:
         return [total(sums)]
     return [total(list(some)) for count in range(3) for some in combinations(sums, count)]
