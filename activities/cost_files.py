@@ -5,9 +5,7 @@ What is pinned is one state of a file: what was accepted is also what is read, o
 
 from __future__ import annotations
 
-import gzip
 import os
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
@@ -20,9 +18,6 @@ from domain.errors import BadInput, Unavailable
 OBJECTS_LISTED_MAX = 1_000_000
 """Files or objects looked at below a source; a report of ten years with every assembly kept has under 100,000."""
 PART_BYTES_MAX = 50_000_000_000
-PART_TEXT_BYTES_MAX = 1_000_000_000_000
-"""Bytes of a part when unpacked: a limit to what a small file can be blown up to."""
-UNPACKED_AT_ONCE_BYTES = 1 << 18
 
 S3_SCHEME = "s3://"
 
@@ -111,27 +106,6 @@ class Folder:
             raise part_changed(pin.address)
         target.symlink_to(pin.address)
         count(pin.size)
-
-
-def check_gzip(path: Path, name: str, report: Callable[[int], None]) -> None:
-    """Unpacks a part once, without keeping it, and raises DamagedReport where it is truncated or altered.
-
-    DuckDB notices a truncated file, but not a wrong checksum; and it must not be the only witness of what it reads.
-    """
-    if not path.stat().st_size:
-        raise damaged(f"The part {name} is empty", "BadPart")
-    unpacked = 0
-    try:
-        with path.open("rb") as raw, gzip.GzipFile(fileobj=raw) as file:
-            while size := len(file.read(UNPACKED_AT_ONCE_BYTES)):
-                unpacked += size
-                report(raw.tell())
-                if unpacked > PART_TEXT_BYTES_MAX:
-                    raise damaged(f"The part {name} unpacks to more than {PART_TEXT_BYTES_MAX:,} bytes", "BadPart")
-    except EOFError:
-        raise damaged(f"The part {name} is truncated: its gzip stream has no end", "BadPart") from None
-    except (gzip.BadGzipFile, zlib.error) as error:
-        raise damaged(f"The part {name} is not sound gzip ({error})", "BadPart") from None
 
 
 def require_few(looked_at: int, source: str) -> None:
