@@ -28,7 +28,10 @@ _WHAT_FOR: Mapping[EstimateUpdateName, str] = {
     EstimateUpdateName.WITHDRAW: "the product owner takes it back",
     EstimateUpdateName.REVISE: "the product owner takes it up again, to change it",
 }
-MONTHS_SHOWN_MAX = 60
+MONTHS_SHOWN_MAX = 24
+"""Of one table: the server keeps 20,000 bytes of details. The total has all months."""
+AMOUNTS_TO_SEND_MAX = 120
+"""In the input of a signal that is to be copied."""
 
 
 def estimate_summary(request: EstimateRound) -> str:
@@ -121,6 +124,8 @@ def _amounts(title: str, amounts: Texts, currency: str) -> str:
         )
         for month in months[:MONTHS_SHOWN_MAX]
     ]
+    if len(months) > MONTHS_SHOWN_MAX:
+        rows.append((f"{len(months) - MONTHS_SHOWN_MAX} more", *("" for _ in components), ""))
     whole = [text for component in components for text in amounts[component].values()]
     rows.append(("Total", *(_sum(list(amounts[c].values()), currency) for c in components), _sum(whole, currency)))
     head = (f"{title}, {plain_text(currency)}", *(component.value for component in components), "total")
@@ -139,6 +144,8 @@ def _what_to_send(view: EstimateView) -> str:
     names = _SIGNALS.get(view.state, ())
     if not names:
         return ""
+    if sum(len(months) for months in view.amounts.values()) > AMOUNTS_TO_SEND_MAX:
+        names = tuple(name for name in names if name is not EstimateUpdateName.SUBMIT)  # by `allot workload submit`
     blocks = [
         f"Signal `{name}`: {_WHAT_FOR[name]}\n\n```json\n{json.dumps(_input(view, name), indent=2)}\n```"
         for name in names

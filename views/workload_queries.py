@@ -34,11 +34,15 @@ FROM workloads w """
 _BELOW = """(%(node)s = '/' OR w.product = %(node)s OR (w.product > %(node)s || '/' AND w.product < %(node)s || '0'))"""
 _LIST = f"{_SELECT} WHERE {_BELOW} ORDER BY w.product, w.workload LIMIT %(limit)s"
 _ONE = f"{_SELECT} WHERE w.product = %(node)s AND w.workload = %(workload)s"
+# A usage date outside of its billing period counts for the first or last day of that, as in all actual spend.
+_DAY = SQL(
+    "least(greatest(r.usage_date, r.billing_period), (r.billing_period + interval '1 month' - interval '1 day')::date)"
+)
 # What claimed resources have cost on the days on which the workload had them, in the version of the report in force.
 _ACTUAL = """
 SELECT c.component, r.billing_period, sum(coalesce(r.{metric}, r.unblended)) FROM claims c
 JOIN claimed_cost_rows r ON (r.account_id, r.resource) = (c.account_id, c.resource)
-    AND r.usage_date >= c.since AND r.usage_date < coalesce(c.until, 'infinity')
+    AND {day} >= c.since AND {day} < coalesce(c.until, 'infinity')
 JOIN cost_periods p ON (p.billing_period, p.report_version) = (r.billing_period, r.report_version)
 WHERE c.product = %(node)s AND c.workload = %(workload)s GROUP BY 1, 2"""
 _CLAIMS = """
@@ -147,7 +151,7 @@ type Actual = Mapping[tuple[Month, Component], Decimal]
 
 
 def _actual(cursor: Cursor[Any], about: Mapping[str, Any], metric: CostMetric) -> Actual:
-    query = SQL(_ACTUAL).format(metric=Identifier(metric.value))
+    query = SQL(_ACTUAL).format(metric=Identifier(metric.value), day=_DAY)
     return {
         (Month.of(period), Component(component)): amount
         for component, period, amount in cursor.execute(query, about).fetchall()

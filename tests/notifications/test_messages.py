@@ -122,6 +122,9 @@ def test_every_message_says_what_happened_where_to_look_and_nobodys_name(event: 
     if event in OF_ACCOUNTS:
         assert subject.endswith(f"AWS account {ACCOUNT}")
         assert f"    allot account show {ACCOUNT}" in body
+    elif event in OF_WORKLOADS:
+        assert subject.endswith(f"estimate of Bas ket of {PRODUCT}")
+        assert "    allot workload " in body
     elif isinstance(event.fact, Granted | Delegated):
         assert "You" in subject or "you" in subject
     elif not isinstance(event.fact, GrantWithdrawn | DelegationEnded):

@@ -6,24 +6,29 @@ import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
-from temporalio.testing import WorkflowEnvironment
+from temporalio.testing import ActivityEnvironment, WorkflowEnvironment
 
+from activities.contracts import InformHoldersRequest
+from activities.holder_rounds import HolderRounds
 from domain.business_days import PLAIN_WEEK
-from domain.decision import Organization, Persona
+from domain.decision import Accepted, Organization, Persona
 from domain.estimate_commands import WithdrawEstimate
+from domain.people_commands import WithdrawGrant
 from domain.process import REFRESH_SIGNAL, DirectCommand, WorkflowName
-from domain.waiting import Escalated, Reminded
+from domain.waiting import Escalated, Overdue, Reminded
 from domain.workload import State, workload_stream
 from tests.workflows.account_stage import ADMIN
 from tests.workflows.estimate_stage import EstimateStage, on_estimate_stage
 from tests.workflows.simulated import Clock, PassingTime
-from tests.workflows.stage import LEAD, OTHER_LEAD, OWNER, PRODUCT, STRANGER, code_of
+from tests.workflows.stage import LEAD, ORGANIZATION, OTHER_LEAD, OWNER, PRODUCT, STRANGER, code_of
+from views.projector import Projector
 from workflows.search_attributes import AWAITING_ROLE, BUDGET_STATE, NODE_PATH
 
 
@@ -196,6 +201,28 @@ async def test_it_goes_on_in_another_run_when_its_history_grows_long(
         assert view.state is State.SUBMITTED
         await stage.approve()
         assert (await stage.ended()).state is State.APPROVED
+
+
+async def test_where_the_last_owner_of_the_portfolio_leaves_the_level_above_is_asked_at_once(
+    stage: EstimateStage, database_url: str
+) -> None:
+    await stage.submit()
+    await stage.until(lambda view: view.remind_at is not None)
+    for lead in (LEAD, OTHER_LEAD):
+        withdrawal = WithdrawGrant(
+            command_id=uuid4(), actor=ADMIN, person=lead, persona=Persona.PORTFOLIO_OWNER, node=PRODUCT.portfolio
+        )
+        outcome = stage.ledger.record(withdrawal)
+        assert isinstance(outcome, Accepted), outcome
+        Projector(stage.ledger, database_url, ORGANIZATION).catch_up()
+        news = InformHoldersRequest(command_id=withdrawal.command_id, position=outcome.position, events=outcome.events)
+        rounds = HolderRounds(stage.ledger, stage.client, database_url)
+        told = await ActivityEnvironment().run(rounds.inform, news)
+        assert told.informed == (lead == OTHER_LEAD)
+    await stage.until(lambda view: view.escalated)
+    assert [fact.reason for fact in stage.waits()] == [Overdue.NOBODY_LEFT]
+    await stage.approve(actor=ADMIN)
+    await stage.ended()
 
 
 @pytest.mark.slow
