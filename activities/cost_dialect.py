@@ -27,6 +27,10 @@ class Dialect(Protocol):
 
     def has_nul(self, text: str) -> str: ...
 
+    def is_nan(self, number: str) -> str:
+        """To be asked by itself: comparisons may be answered from a Parquet file's least and greatest number, and a NaN
+        is neither. DuckDB does so."""
+
     def money_of_double(self, number: str) -> str:
         """The shortest decimal that stands for a double, rounded to the scale of costs; NULL where there is none."""
 
@@ -57,6 +61,9 @@ class DuckDb:
 
     def has_nul(self, text: str) -> str:
         return f"contains({text}, chr(0))"
+
+    def is_nan(self, number: str) -> str:
+        return f"isnan({number})"
 
     def money_of_double(self, number: str) -> str:
         return (

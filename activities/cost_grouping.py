@@ -48,15 +48,29 @@ CONTROL_COLUMNS = (*CONTROL_KEYS, SPLIT, *METRICS, UPFRONT, TRUE_UP, "lines", "b
 
 def detail_sql(raw: str, source: Source, dialect: Dialect = DUCKDB) -> str:
     """A query of DETAIL_COLUMNS and `is_bad`: nearly one row for each key (texts that differ in blanks become one)."""
-    columns = _raw_columns(DETAIL_KEYS, source, dialect)
-    return named_detail_sql(_grouped(raw, source, dialect, columns, _sums(source, dialect)), source, dialect)
+    return named_detail_sql(grouped_detail_sql(raw, source, dialect), source, dialect)
 
 
 def control_sql(raw: str, source: Source, dialect: Dialect = DUCKDB) -> str:
     """A query of CONTROL_COLUMNS."""
-    columns = _raw_columns(CONTROL_KEYS, source, dialect)
+    return named_control_sql(grouped_control_sql(raw, source, dialect), source, dialect)
+
+
+def grouped_detail_sql(raw: str, source: Source, dialect: Dialect = DUCKDB) -> str:
+    """Groups of lines, to be named by `named_detail_sql`, maybe by another engine."""
+    columns = _raw_columns(DETAIL_KEYS, source, dialect)
+    return _grouped(raw, source, dialect, columns, _sums(source, dialect))
+
+
+def grouped_control_sql(raw: str, source: Source, dialect: Dialect = DUCKDB) -> str:
+    """The same for `named_control_sql`."""
     sums = f"{_sums(source, dialect)}, {_counts(source, dialect)}"
-    return named_control_sql(_grouped(raw, source, dialect, columns, sums), source, dialect)
+    return _grouped(raw, source, dialect, control_columns(source, dialect), sums)
+
+
+def control_columns(source: Source, dialect: Dialect = DUCKDB) -> list[str]:
+    """By which `grouped_control_sql` groups: texts, and `is_split`."""
+    return _raw_columns(CONTROL_KEYS, source, dialect)
 
 
 def both_sql(raw: str, source: Source, dialect: Dialect = DUCKDB) -> str:
@@ -128,7 +142,7 @@ def _is_bad_line(source: Source, dialect: Dialect) -> str:
         name = column.name
         if column.kind is Kind.MONEY and is_float(source.types[name]):
             # Short for all checks of a number in floating point: what is none, or too large, becomes no decimal.
-            no_decimal = f"{money_sql(name, source.types[name], dialect)} IS NULL"
+            no_decimal = f"({dialect.is_nan(name)} OR {money_sql(name, source.types[name], dialect)} IS NULL)"
             bad.append(no_decimal if column.required else f"({name} IS NOT NULL AND {no_decimal})")
         elif column.kind is not Kind.TEXT or name not in kept:
             bad += [_fails(check) for check in checks_of(source, dialect) if check.column == column]
@@ -136,7 +150,7 @@ def _is_bad_line(source: Source, dialect: Dialect) -> str:
 
 
 def _fails(check: Check) -> str:
-    return f"({check.holds}) IS NOT TRUE"
+    return f"NOT COALESCE({check.holds}, false)"  # Trino has no IS NOT TRUE
 
 
 def _sums(source: Source, dialect: Dialect) -> str:
