@@ -16,7 +16,7 @@ turns text and doubles into decimals once and checks them, and the outermost say
 
 from __future__ import annotations
 
-from activities.cost_checks import checks_of, date_sql, money_sql
+from activities.cost_checks import date_sql, is_bad_sql, money_sql
 from activities.cost_columns import Kind
 from activities.cost_dialect import DUCKDB, Dialect
 from activities.cost_money import MONEY_OF_FOCUS, money_of_cur
@@ -34,6 +34,7 @@ from domain.charge_type import (
 SPLIT_OPERATIONS = ("EKSPod-EC2", "ECSTask-EC2")
 """Operations of split cost allocation, for reports without its columns."""
 MARKETPLACE_ENTITY = "AWS Marketplace"
+SPLIT_PARENT = "split_line_item_parent_resource_id"
 
 
 def canonical_sql(raw: str, source: Source, dialect: Dialect = DUCKDB) -> str:
@@ -50,7 +51,6 @@ def line_expressions(source: Source, dialect: Dialect = DUCKDB) -> dict[str, str
 
 
 def _figures_sql(raw: str, source: Source, dialect: Dialect) -> str:
-    bad = " OR ".join(f"({check.holds}) IS NOT TRUE" for check in checks_of(source, dialect))
     selected = []
     for column in source.table.columns:
         if column.name not in source.places:
@@ -61,36 +61,34 @@ def _figures_sql(raw: str, source: Source, dialect: Dialect) -> str:
         elif column.kind is Kind.TIME:
             selected.append(f"{date_sql(column.name, source.types[column.name], dialect)} AS {column.name}")
         else:
-            selected.append(f"COALESCE({column.name}, '') AS {column.name}")
+            selected.append(column.name)  # as it is, see DuckDb: what COALESCE makes of it is looked at for each line
     tags = [f"tag_{number}" for number in range(len(source.tags))] + ["tag_map"] * (source.tag_map is not None)
-    return f"SELECT {', '.join([*selected, *tags])}, {bad} AS is_bad FROM ({raw}) AS raw"  # noqa: S608 - ours
+    return f"SELECT {', '.join([*selected, *tags])}, {is_bad_sql(source, dialect)} AS is_bad FROM ({raw}) AS raw"  # noqa: S608 - ours
 
 
 def _cur_lines(source: Source, dialect: Dialect) -> dict[str, str]:
     has_parent = "split_line_item_parent_resource_id" in source.places
+    by_operation = f"line_item_operation IN ({_listed(SPLIT_OPERATIONS)})"
+    is_split = "split_line_item_parent_resource_id <> ''" if has_parent else by_operation
     return {
         "account": "line_item_usage_account_id",
         "payer": "bill_payer_account_id",
         "currency": "line_item_currency_code",
         "service": f"COALESCE(NULLIF(trim(line_item_product_code), ''), '{UNCLASSIFIED}')",
         "charge_type": _CUR_CHARGE_TYPE,
-        "raw_type": "line_item_line_item_type",
+        "raw_type": _text("line_item_line_item_type"),
         "day": "line_item_usage_start_date",
-        "resource_id": "line_item_resource_id",
-        "principal": "line_item_iam_principal",
-        "usage_type": "line_item_usage_type",
-        "operation": "line_item_operation",
+        "resource_id": _text("line_item_resource_id"),
+        "principal": _text("line_item_iam_principal"),
+        "usage_type": _text("line_item_usage_type"),
+        "operation": _text("line_item_operation"),
         **money_of_cur(source.places, dialect),
-        "billing_entity": "bill_billing_entity",
-        "bill_type": "bill_bill_type",
-        "has_invoice": "bill_invoice_id <> ''",
-        "invoice_id": "bill_invoice_id",
-        "is_split": (
-            "split_line_item_parent_resource_id <> ''"
-            if has_parent
-            else f"line_item_operation IN ({_listed(SPLIT_OPERATIONS)})"
-        ),
-        "line_item": "identity_line_item_id",
+        "billing_entity": _text("bill_billing_entity"),
+        "bill_type": _text("bill_bill_type"),
+        "has_invoice": "COALESCE(bill_invoice_id <> '', false)",
+        "invoice_id": _text("bill_invoice_id"),
+        "is_split": f"COALESCE({is_split}, false)",
+        "line_item": _text("identity_line_item_id"),
     }
 
 
@@ -103,19 +101,19 @@ def _focus_lines(source: Source) -> dict[str, str]:
         "currency": "BillingCurrency",
         "service": f"COALESCE({service}, '{UNCLASSIFIED}')",
         "charge_type": _FOCUS_CHARGE_TYPE,
-        "raw_type": "ChargeCategory",
+        "raw_type": _text("ChargeCategory"),
         "day": "ChargePeriodStart",
-        "resource_id": "ResourceId",
+        "resource_id": _text("ResourceId"),
         "principal": "''",
-        "usage_type": "x_UsageType",
-        "operation": "x_Operation",
+        "usage_type": _text("x_UsageType"),
+        "operation": _text("x_Operation"),
         **MONEY_OF_FOCUS,
-        "billing_entity": "ProviderName",
+        "billing_entity": _text("ProviderName"),
         "bill_type": "''",
-        "has_invoice": f"{invoice} <> ''",
-        "invoice_id": invoice,
+        "has_invoice": f"COALESCE({invoice} <> '', false)",
+        "invoice_id": _text(invoice),
         "is_split": "false",
-        "line_item": "ResourceId",
+        "line_item": _text("ResourceId"),
     }
 
 
@@ -134,6 +132,10 @@ def _tags_sql(source: Source, dialect: Dialect) -> str:
     return f"COALESCE('{{' || NULLIF({joined}, '') || '}}', '')"
 
 
+def _text(column: str) -> str:
+    return f"COALESCE({column}, '')"
+
+
 def _listed(texts: tuple[str, ...]) -> str:
     return ", ".join(_quoted(text) for text in texts)
 
@@ -148,10 +150,10 @@ def _of_groups(types: dict[str, ChargeGroup], *groups: ChargeGroup) -> str:
 
 _CUR_PLAIN = _of_groups(CUR_LINE_ITEM_TYPES, ChargeGroup.USAGE, ChargeGroup.FEE)
 _CUR_CHARGE_TYPE = f"""CASE
-    WHEN line_item_line_item_type IN ({_CUR_PLAIN}) AND (line_item_product_code LIKE 'AWSSupport%'
-        OR line_item_product_code LIKE 'AWSDeveloperSupport%' OR line_item_product_code = 'OCBPremiumSupport')
+    WHEN (line_item_product_code LIKE 'AWSSupport%' OR line_item_product_code LIKE 'AWSDeveloperSupport%'
+        OR line_item_product_code = 'OCBPremiumSupport') AND line_item_line_item_type IN ({_CUR_PLAIN})
         THEN '{SUPPORT}'
-    WHEN line_item_line_item_type IN ({_CUR_PLAIN}) AND bill_billing_entity = '{MARKETPLACE_ENTITY}'
+    WHEN bill_billing_entity = '{MARKETPLACE_ENTITY}' AND line_item_line_item_type IN ({_CUR_PLAIN})
         THEN '{MARKETPLACE}'
     WHEN line_item_line_item_type IN ({_listed(tuple(CUR_LINE_ITEM_TYPES))}) THEN line_item_line_item_type
     ELSE '{UNCLASSIFIED}' END"""

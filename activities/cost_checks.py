@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from string import ascii_uppercase
 from typing import NamedTuple
 
 from activities.cost_columns import Column, Kind
@@ -12,6 +13,7 @@ from domain.cost_metric import COST_SCALE
 from domain.money import AMOUNT_DIGITS_MAX
 from domain.resource_key import RESOURCE_KEY_CHARS_MAX
 
+ACCOUNT_DIGITS = 12
 SERVICE_CHARS_MAX = 200
 CHARGE_TYPE_CHARS_MAX = 100
 NAME_CHARS_MAX = 200
@@ -58,6 +60,11 @@ def checks_of(source: Source, dialect: Dialect) -> tuple[Check, ...]:
     return tuple(check for column in source.columns for check in _checks(column, source, dialect))
 
 
+def is_bad_sql(source: Source, dialect: Dialect) -> str:
+    """Whether some check does not hold. One condition, because these are evaluated for every line."""
+    return f"({' AND '.join(f'({check.holds})' for check in checks_of(source, dialect))}) IS NOT TRUE"
+
+
 def money_sql(column: str, type_: str, dialect: Dialect) -> str:
     """A raw column as a decimal at the scale of costs; NULL where it is empty or no number."""
     if is_float(type_):
@@ -86,15 +93,16 @@ def _checks(column: Column, source: Source, dialect: Dialect) -> list[Check]:
     if column.kind is Kind.TIME:
         return [_time_check(column, type_, dialect)]
     if name in ACCOUNTS:
-        return [Check(column, dialect.matches(name, "'[0-9]{12}'"), "is not an account id of 12 digits")]
+        holds = f"length({name}) = {ACCOUNT_DIGITS} AND {dialect.only(name, '0123456789')}"
+        return [Check(column, holds, f"is not an account id of {ACCOUNT_DIGITS} digits")]
     if name in CURRENCIES:
-        return [Check(column, dialect.matches(name, "'[A-Z]{3}'"), "is not a currency code such as USD")]
+        holds = f"length({name}) = 3 AND {dialect.only(name, ascii_uppercase)}"
+        return [Check(column, holds, "is not a currency code such as USD")]
     if chars_max := CHARS_MAX.get(name):
-        plain = dialect.matches(f"COALESCE({name}, '')", f"'[^\\x00-\\x1f]{{0,{chars_max}}}'")
+        plain = f"{name} IS NULL OR (length({name}) <= {chars_max} AND {dialect.is_printable(name)})"
         return [Check(column, plain, f"is not a text of at most {chars_max} printable characters")]
     if name in RESOURCE_PARTS:
-        # Two plain conditions, because these are many and long, and a pattern would be dear.
-        fits = f"COALESCE(length({name}) <= {RESOURCE_KEY_CHARS_MAX} AND NOT {dialect.has_nul(name)}, true)"
+        fits = f"{name} IS NULL OR (length({name}) <= {RESOURCE_KEY_CHARS_MAX} AND NOT {dialect.has_nul(name)})"
         return [Check(column, fits, f"is not a text of at most {RESOURCE_KEY_CHARS_MAX:,} characters")]
     return []
 
@@ -106,7 +114,7 @@ def _money_checks(column: Column, type_: str, dialect: Dialect) -> list[Check]:
     if is_text(type_):
         is_number = dialect.matches(name, _NUMBER)
     elif is_float(type_):
-        is_number = f"NOT {dialect.is_nan(name)} AND abs({name}) < 1e300"  # nor infinite
+        is_number = f"abs({name}) < 1e300"  # neither NaN nor infinite, which compare as the largest of all
     else:
         assert is_exact(type_)
         is_number = f"{name} IS NOT NULL"

@@ -69,15 +69,18 @@ class ColumnError(Exception):
     """A column is missing or there twice; says which in its message."""
 
 
-def locate(table: ColumnTable, headers: Sequence[str]) -> dict[str, int]:
-    """The places of the columns of a table, by their names. Raises ColumnError."""
+def locate(table: ColumnTable, headers: Sequence[str], spelled: Sequence[str] = ()) -> dict[str, int]:
+    """The places of the columns of a table, by their names.
+
+    Raises ColumnError, which spells names as `spelled` does.
+    """
     places: dict[str, list[int]] = {}
     for place, header in enumerate(headers):
         if column := table.by_name.get(header.strip().lower()):
             places.setdefault(column.name, []).append(place)
     for column in table.columns:
         found = len(places.get(column.name, ()))
-        shown_name = shown_as(column, headers)
+        shown_name = shown_as(column, spelled or headers)
         if found > 1:
             raise ColumnError(f"there are {found} columns {shown_name}")
         if not found and column.required:

@@ -25,11 +25,13 @@ class Dialect(Protocol):
     def matches(self, text: str, pattern: str) -> str:
         """Whether the whole text matches a regular expression (a quoted literal)."""
 
-    def has_nul(self, text: str) -> str: ...
+    def only(self, text: str, characters: str) -> str:
+        """Whether a text has no other characters than those."""
 
-    def is_nan(self, number: str) -> str:
-        """To be asked by itself: comparisons may be answered from a Parquet file's least and greatest number, and a NaN
-        is neither. DuckDB does so."""
+    def is_printable(self, text: str) -> str:
+        """Whether a text is without control characters."""
+
+    def has_nul(self, text: str) -> str: ...
 
     def money_of_double(self, number: str) -> str:
         """The shortest decimal that stands for a double, rounded to the scale of costs; NULL where there is none."""
@@ -54,16 +56,24 @@ class Dialect(Protocol):
 
 
 class DuckDb:
-    """DuckDB 2."""
+    """DuckDB 2.
+
+    Parquet keeps each text once for thousands of lines, and plain functions are computed once for each of them, but
+    regular expressions for each line. They are therefore left to the texts of CSV and to numbers.
+    """
 
     def matches(self, text: str, pattern: str) -> str:
         return f"regexp_full_match({text}, {pattern})"
 
+    def only(self, text: str, characters: str) -> str:
+        return f"ltrim({text}, '{characters}') = ''"
+
+    def is_printable(self, text: str) -> str:
+        # Control characters become %00 to %1F, a percent sign %25, and the bytes of all others begin with 8 or more.
+        return f"NOT contains(url_encode({text}), '%0') AND NOT contains(url_encode({text}), '%1')"
+
     def has_nul(self, text: str) -> str:
         return f"contains({text}, chr(0))"
-
-    def is_nan(self, number: str) -> str:
-        return f"isnan({number})"
 
     def money_of_double(self, number: str) -> str:
         return (

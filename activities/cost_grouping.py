@@ -15,15 +15,16 @@ are the same for every engine with a dialect.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from activities.cost_canonical import line_expressions
+from activities.cost_canonical import SPLIT_PARENT, line_expressions
 from activities.cost_checks import Check, checks_of, date_sql, money_sql
 from activities.cost_columns import Column, Kind
 from activities.cost_dialect import COST_TYPE, DUCKDB, Dialect
 from activities.cost_money import TRUE_UP, UPFRONT
 from activities.cost_source import Source, is_float
-from domain.cost_metric import CostMetric
+from domain.cost_metric import COST_SCALE, CostMetric
+from domain.money import AMOUNT_DIGITS_MAX
 from domain.resource_key import RESOURCE_KEY_SQL
 
 METRICS = tuple(metric.value for metric in CostMetric)
@@ -39,6 +40,8 @@ CONTROL_KEYS = (
     "invoice_id",
 )
 SPLIT = "is_split"
+FLOAT_LIMIT = f"1e{AMOUNT_DIGITS_MAX - COST_SCALE}"
+"""A double becomes a DECIMAL(38, 12) exactly if it is smaller; 10^26 is a double itself."""
 DETAIL_COLUMNS = (
     *("account", "service", "charge_type", "resource", "resource_id", "usage_type", "operation", "day"),
     *METRICS,
@@ -107,11 +110,17 @@ def _lines(source: Source, dialect: Dialect) -> dict[str, str]:
     return line_expressions(source, dialect)
 
 
-def _raw_columns(keys: Iterable[str], source: Source, dialect: Dialect) -> list[str]:
-    """The report's columns that decide about some canonical ones."""
+def _raw_columns(keys: Sequence[str], source: Source, dialect: Dialect) -> list[str]:
+    """The report's columns that decide about some canonical ones, and about `is_split`."""
     lines = _lines(source, dialect)
-    found = [column for key in keys for column in _named_in(lines[key], source) if column.name in source.places]
-    return [*dict.fromkeys(column.name for column in found), SPLIT]
+    wanted = keys if _split_is_computed(source) else (*keys, SPLIT)
+    found = [column for key in wanted for column in _named_in(lines[key], source) if column.name in source.places]
+    return [*dict.fromkeys(column.name for column in found), *((SPLIT,) if _split_is_computed(source) else ())]
+
+
+def _split_is_computed(source: Source) -> bool:
+    """Line by line, where it is told by the id of another resource: to group by that would take the groups apart."""
+    return SPLIT_PARENT in source.places
 
 
 def _named_in(expression: str, source: Source) -> list[Column]:
@@ -119,19 +128,33 @@ def _named_in(expression: str, source: Source) -> list[Column]:
 
 
 def _figures(raw: str, source: Source, dialect: Dialect) -> str:
-    """Line by line: money as decimals, times as dates, texts as they are."""
+    """Line by line: what must be there as a decimal or date, the rest as it is."""
     selected = []
     for column in source.table.columns:
-        name, there = column.name, column.name in source.places
-        if column.kind is Kind.MONEY:
-            value = money_sql(name, source.types[name], dialect) if there else f"CAST(NULL AS {COST_TYPE})"
-        elif column.kind is Kind.TIME:
-            value = date_sql(name, source.types[name], dialect)
-        else:
-            value = name if there else "''"
-        selected.append(f"{value} AS {name}")
-    split = f"COALESCE({_lines(source, dialect)[SPLIT]}, false) AS {SPLIT}"
-    return f"SELECT {', '.join(selected)}, {split}, {_is_bad_line(source, dialect)} AS is_bad FROM ({raw}) AS raw"  # noqa: S608 - ours
+        name = column.name
+        if column.kind is Kind.TIME:
+            selected.append(f"{date_sql(name, source.types[name], dialect)} AS {name}")
+        elif column.kind is Kind.MONEY and column.required:
+            selected.append(f"{money_sql(name, source.types[name], dialect)} AS {name}")
+        elif name in source.places:
+            selected.append(name)
+        elif column.kind is Kind.TEXT:
+            selected.append(f"'' AS {name}")
+    if _split_is_computed(source):
+        selected.append(f"COALESCE({_lines(source, dialect)[SPLIT]}, false) AS {SPLIT}")
+    return f"SELECT {', '.join(selected)}, {_is_bad_line(source, dialect)} AS is_bad FROM ({raw}) AS raw"  # noqa: S608 - ours
+
+
+def _money(expression: str, source: Source, dialect: Dialect) -> str:
+    """Over figures. Money that few lines have becomes decimal within the CASE of those lines, which spares the rest."""
+    for column in _named_in(expression, source):
+        if column.kind is Kind.MONEY and not column.required:
+            there = column.name in source.places
+            value = (
+                money_sql(column.name, source.types[column.name], dialect) if there else f"CAST(NULL AS {COST_TYPE})"
+            )
+            expression = re.sub(rf"\b{column.name}\b", f"({value})".replace("\\", r"\\"), expression)
+    return expression
 
 
 def _is_bad_line(source: Source, dialect: Dialect) -> str:
@@ -141,9 +164,9 @@ def _is_bad_line(source: Source, dialect: Dialect) -> str:
     for column in source.columns:
         name = column.name
         if column.kind is Kind.MONEY and is_float(source.types[name]):
-            # Short for all checks of a number in floating point: what is none, or too large, becomes no decimal.
-            no_decimal = f"({dialect.is_nan(name)} OR {money_sql(name, source.types[name], dialect)} IS NULL)"
-            bad.append(no_decimal if column.required else f"({name} IS NOT NULL AND {no_decimal})")
+            # Short for all checks of a number in floating point. NaN is greater than any number.
+            fits = f"abs({name}) < {FLOAT_LIMIT}"
+            bad.append(f"NOT COALESCE({fits}, false)" if column.required else f"NOT ({fits})")
         elif column.kind is not Kind.TEXT or name not in kept:
             bad += [_fails(check) for check in checks_of(source, dialect) if check.column == column]
     return " OR ".join(bad) or "false"
@@ -155,12 +178,12 @@ def _fails(check: Check) -> str:
 
 def _sums(source: Source, dialect: Dialect) -> str:
     lines = _lines(source, dialect)
-    return ", ".join(f"sum({lines[metric]}) AS {metric}" for metric in METRICS)
+    return ", ".join(f"sum({_money(lines[metric], source, dialect)}) AS {metric}" for metric in METRICS)
 
 
 def _counts(source: Source, dialect: Dialect) -> str:
     lines = _lines(source, dialect)
-    sums = ", ".join(f"sum({lines[name]}) AS {name}" for name in (UPFRONT, TRUE_UP))
+    sums = ", ".join(f"sum({_money(lines[name], source, dialect)}) AS {name}" for name in (UPFRONT, TRUE_UP))
     return f"{sums}, count(*) AS lines, count(*) FILTER (WHERE is_bad) AS bad"
 
 
@@ -176,11 +199,15 @@ def _named(grouped: str, source: Source, dialect: Dialect, keys: Sequence[str], 
     texts = {column.name for column in source.columns if column.kind is Kind.TEXT}
     inner = [f"COALESCE({name}, '') AS {name}" if name in texts else name for name in columns]
     inner += [f"'' AS {column.name}" for column in source.table.columns if _is_absent_text(column, source)]
-    fails = [_fails(check) for check in checks_of(source, dialect) if check.column.name in texts.intersection(columns)]
+    checked = texts.intersection(columns)
+    if keys != CONTROL_KEYS:  # texts that decide about both are checked in the fewer groups
+        checked = checked.difference(_raw_columns(CONTROL_KEYS, source, dialect))
+    fails = [_fails(check) for check in checks_of(source, dialect) if check.column.name in checked]
     inner.append(f"{' OR '.join(fails) or 'false'} AS is_bad")
-    outer = ", ".join(f"{lines[key]} AS {key}" for key in keys)
+    outer = [f"{lines[key]} AS {key}" for key in keys]
+    outer.append(SPLIT if _split_is_computed(source) else f"{lines[SPLIT]} AS {SPLIT}")
     return (
-        f"SELECT {outer}, {SPLIT}, {', '.join(figures)}, is_bad FROM "  # noqa: S608 - ours
+        f"SELECT {', '.join((*outer, *figures))}, is_bad FROM "  # noqa: S608 - ours
         f"(SELECT {', '.join((*inner, *figures))} FROM ({grouped}) AS grouped) AS filled"
     )
 

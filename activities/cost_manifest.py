@@ -13,6 +13,7 @@ from hashlib import sha256
 from typing import Any, Literal
 
 from activities.cost_columns import ColumnError, locate, sql_name
+from activities.cost_columns_cur import CUR_COLUMNS
 from activities.cost_columns_focus import ONLY_FROM_1_2
 from activities.cost_damage import DamageCode, bad_manifest, damaged, shown
 from activities.cost_layout import Address, current_manifests, folder_period, is_pointer, part_address
@@ -74,7 +75,7 @@ def parse_manifest(content: bytes, address: Address) -> Manifest:
     columns = _columns(fields, address)
     report_format = _format(columns, is_export, address)
     try:
-        locate(TABLES[report_format], columns)
+        locate(TABLES[report_format], [_known_as(name) for name in columns], columns)
     except ColumnError as error:
         raise bad_manifest(address, str(error)) from None
     keys = _export_keys(fields, address) if is_export else _keys(fields, "reportKeys", address)
@@ -109,8 +110,8 @@ def _is_export(fields: dict[str, Any], address: Address) -> bool:
 
 def _format(columns: list[str], is_export: bool, address: Address) -> ReportFormat:
     """By the columns, and by what kind of manifest it is."""
-    lower = {name.lower() for name in columns}
-    has_cur = bool(lower & {"lineitem/usageaccountid", "line_item_usage_account_id", "line_item/usage_account_id"})
+    lower = {_known_as(name).lower() for name in columns}
+    has_cur = bool(lower & {"lineitem/usageaccountid", "line_item_usage_account_id"})
     has_focus = {"billedcost", "subaccountid"} <= lower
     if has_cur and has_focus:
         raise bad_manifest(address, "it has the columns of a Cost and Usage Report and of FOCUS")
@@ -131,8 +132,13 @@ def _columns(fields: dict[str, Any], address: Address) -> list[str]:
     for column in columns:
         category = column.get("category")
         names.append(f"{category}/{column['name']}" if category else column["name"])
-    # Manifests of Parquet reports have been seen with either spelling.
-    return [sql_name(*name.split("/", 1)) if re.match(r"[a-z]+_[a-z]+/", name) else name for name in names]
+    return names
+
+
+def _known_as(column: str) -> str:
+    """Manifests of legacy reports have category and name in either spelling: lineItem/UsageAccountId, line_item/…"""
+    category, slash, name = column.partition("/")
+    return column if not slash or column.lower() in CUR_COLUMNS.by_name else sql_name(category, name)
 
 
 def _legacy_report(fields: dict[str, Any], address: Address) -> ReportVersion:

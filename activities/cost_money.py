@@ -112,6 +112,8 @@ def money_of_cur(columns: Collection[str], dialect: Dialect) -> dict[str, str]:
     net = [f"WHEN {case.when} THEN {case.net or _net_unused_commitment(case, columns, dialect)}" for case in cases]
     if has_net:
         net.append("WHEN line_item_line_item_type IN ('EdpDiscount', 'PrivateRateDiscount') THEN 0")
+    if not has_net and not any("_net_" in name for name in columns):
+        net = amortized  # the same text, which an engine adds up once
     upfront = [f"WHEN {case.when} THEN line_item_unblended_cost" for case in cases if case.is_upfront]
     true_up = [f"WHEN {case.when} THEN -COALESCE({case.true_up}, 0)" for case in cases if case.true_up in columns]
     return {

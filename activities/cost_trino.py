@@ -22,8 +22,8 @@ class Trino:
     def has_nul(self, text: str) -> str:
         return f"strpos({text}, chr(0)) > 0"
 
-    def is_nan(self, number: str) -> str:
-        return f"is_nan({number})"
+    def is_finite(self, number: str) -> str:
+        return f"is_finite({number})"
 
     def money_of_double(self, number: str) -> str:
         return f"TRY_CAST(CAST({number} AS VARCHAR) AS {COST_TYPE})"

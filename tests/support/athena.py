@@ -22,7 +22,7 @@ from uuid import uuid4
 import boto3
 import duckdb
 
-MACROS = "CREATE MACRO regexp_like(t, p) AS regexp_matches(t, p); CREATE MACRO is_nan(x) AS isnan(x)"
+MACROS = "CREATE MACRO regexp_like(t, p) AS regexp_matches(t, p); CREATE MACRO is_finite(x) AS isfinite(x)"
 _UNLOAD = re.compile(r"UNLOAD \((.*)\) TO '([^']+)' WITH \(format = 'PARQUET', compression = 'SNAPPY'\)", re.DOTALL)
 _TABLE = re.compile(r'FROM "([^"]+)"\."([^"]+)"')
 OK, BAD = 200, 400

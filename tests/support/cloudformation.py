@@ -11,6 +11,8 @@ import yaml
 from embedded.process import ROOT
 
 TEMPLATES = sorted((ROOT / "deploy" / "cloudformation").glob("*.yaml"))
+COST_TEMPLATES = [path for path in TEMPLATES if path.stem.startswith("cost-")]
+ACCOUNT_TEMPLATES = [path for path in TEMPLATES if path not in COST_TEMPLATES]
 NO_VALUE = {"Ref": "AWS::NoValue"}
 
 Content = dict[str, Any]
