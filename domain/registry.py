@@ -23,9 +23,11 @@ from domain import (
     expected_account,
     export,
     first_bill,
+    metric_choice,
     people,
     people_commands,
     people_import,
+    restatement,
     schedule,
     schedule_commands,
     schedule_decisions,
@@ -50,6 +52,8 @@ RULES: Mapping[type[Command], Rule] = {
     **expected_account.RULES,
     **alignment.RULES,
     **cost.RULES,
+    **restatement.RULES,
+    **metric_choice.RULES,
     **first_bill.RULES,
     **export.RULES,
 }
@@ -67,6 +71,8 @@ _ALL_FACTS: tuple[type[Fact], ...] = (
     *expected_account.FACTS,
     *cost.FACTS,
     *export.FACTS,
+    *restatement.FACTS,
+    *metric_choice.FACTS,
 )
 FACTS: Mapping[str, type[Fact]] = {fact.fact_name: fact for fact in _ALL_FACTS}
 if len(FACTS) < len(_ALL_FACTS):
@@ -88,6 +94,8 @@ FOLDS: Mapping[str, Fold] = {
     "account_event": Fold(False, account_trouble.evolve),
     "cost": Fold(cost.CostPeriod(), cost.evolve),
     "export": Fold(export.Export(), export.evolve),
+    "account_cost": Fold(frozenset(), restatement.evolve),
+    "cost_metric": Fold({}, metric_choice.evolve),
     "refusal": Fold(None, lambda _state, fact: fact),
 }
 """By stream category."""
@@ -110,6 +118,7 @@ AnyCommand = Annotated[
     | schedule_decisions.DenyReschedule
     | closing.CloseMonth
     | closing.ReopenMonth
+    | metric_choice.ChooseMetric
     | account_allocating.AllocateAccount
     | account_allocating.ProposeAllocation
     | account_proposals.AcceptProposal

@@ -1,9 +1,9 @@
 """Actual spend: what a period's report says, and whose each part of it is.
 
-The rows of a report version are summed once, when it is imported. From these sums, by account and day, everything else
-is computed where it is stored: whose the day is (`views.spend`), and from the days the months, in the metric that budgets
-are compared with. Only days that something was said about are computed, and only rows that come out differently are
-written. So products and unallocated spend add up to the report, always.
+The rows of a report version are summed once, when it is imported (`views.cost_sums`). From these sums, by account and
+day, everything else is computed where it is stored: whose the day is (`views.spend`), and from the days the months, in
+the metric that budgets are compared with. Only days that something was said about are computed, and only rows that come
+out differently are written. So products and unallocated spend add up to the report, always.
 """
 
 from __future__ import annotations
@@ -11,63 +11,34 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from itertools import pairwise
-from typing import Any
 
 from psycopg.sql import SQL
 
 from domain.calendar import Month
-from domain.cost import PeriodImported
+from domain.metric_choice import metric_in
 from domain.money import decimals_of
 from views.account_rows import ALLOCATIONS
 from views.batch import Batch, Change, Projection
 from views.claims import CLAIMS
-from views.cost_periods import metric_of
+from views.cost_periods import choices
+from views.cost_sums import import_all
 from views.spend import (
     IN_METRIC,
-    LAST_DAY,
-    SUMMED,
     TOUCHED,
     AccountMonth,
     Days,
     Sources,
     asked,
     days_between,
-    each,
     merged,
     months_of,
     of_currency,
     replace_query,
     shares_query,
 )
-from views.spend_tables import ADJUSTMENTS, DAILY, DAILY_SHARES, MONTHLY, PERIODS, SHARES, UNALLOCATED
+from views.spend_tables import ADJUSTMENTS, DAILY, DAILY_SHARES, METRIC_CHOICES, MONTHLY, PERIODS, SHARES, UNALLOCATED
 
-_OF_VERSION = "FROM cost_rows WHERE billing_period = %(period)s AND report_version = %(version)s"
-_MEASURED = each("coalesce({0}, unblended)")  # versions of before the other metrics have the one
-_NOTHING = each("sum({0}) = 0", " AND ")
-_MONTHLY = SQL(
-    "INSERT INTO {table} SELECT billing_period, %(payer)s, account_id, service, charge_type, {sums} "
-    + _OF_VERSION
-    + " GROUP BY billing_period, account_id, service, charge_type"
-)
-_DAILY = SQL(
-    "INSERT INTO {table} SELECT account_id, billing_period, least(greatest(usage_date, billing_period), "
-    + LAST_DAY
-    + "), %(payer)s, {sums} "
-    + _OF_VERSION
-    + " GROUP BY 1, 2, 3"
-)
-_DIFFERENCE = SQL(
-    "INSERT INTO {table} SELECT account_id, %(booked_in)s, %(period)s, %(payer)s, %(version)s, %(fiscal_year)s, {sums} FROM ("
-    "SELECT account_id, {metrics} " + _OF_VERSION + " UNION ALL SELECT account_id, {negative} "
-    "FROM cost_rows WHERE billing_period = %(period)s AND report_version = %(before)s) AS rows (account_id, {names}) "
-    "GROUP BY account_id HAVING NOT ({nothing}) RETURNING account_id"
-)
-_TAKEN_BACK = SQL(
-    "INSERT INTO {table} SELECT account_id, %(period)s, %(period)s, %(payer)s, %(version)s, %(fiscal_year)s, {sums} FROM {table} "
-    "WHERE billing_period = %(period)s AND payer_account_id = %(payer)s "
-    "GROUP BY account_id HAVING NOT ({nothing}) RETURNING account_id"
-)
-_MONTHS = """
+_MONTHS = SQL("""
 WITH touched AS ({touched}),
 measured AS (
     SELECT account_id, billing_period, day, product, fiscal_year, CASE metric {in_metric} END AS amount
@@ -75,32 +46,30 @@ measured AS (
     JOIN unnest(%(months)s::date[], %(years)s::bigint[], %(metrics)s::text[]) AS y(billing_period, fiscal_year, metric)
         USING (billing_period)
 ),
-fresh AS ("""
-_SHARES = SQL(
-    _MONTHS
-    + """
-    SELECT account_id, billing_period, product, fiscal_year, sum(amount) AS amount FROM measured WHERE product <> ''
-    GROUP BY account_id, billing_period, product, fiscal_year HAVING sum(amount) <> 0
-),
+fresh AS ({fresh}),
 {replaced}
+{answered}""")
+_FRESH_SHARES = SQL("""
+SELECT account_id, billing_period, product, fiscal_year, sum(amount) AS amount FROM measured WHERE product <> ''
+GROUP BY account_id, billing_period, product, fiscal_year HAVING sum(amount) <> 0""")
+_FRESH_UNALLOCATED = SQL("""
+SELECT account_id, billing_period, fiscal_year, sum(amount) AS amount, min(day) FILTER (WHERE amount <> 0) AS since
+FROM measured WHERE product = '' GROUP BY account_id, billing_period, fiscal_year HAVING sum(amount) <> 0""")
+_BY_PRODUCT = SQL("""
 SELECT product, billing_period, sum(is_there - was_there), sum(coalesce(amount, 0) - coalesce(amount_before, 0))
-FROM changed GROUP BY product, billing_period"""
-)
-_UNALLOCATED = SQL(
-    _MONTHS
-    + """
-    SELECT account_id, billing_period, fiscal_year, sum(amount) AS amount, min(day) FILTER (WHERE amount <> 0) AS since
-    FROM measured WHERE product = '' GROUP BY account_id, billing_period, fiscal_year HAVING sum(amount) <> 0
-),
-{replaced}
-SELECT"""
-)
+FROM changed GROUP BY product, billing_period""")
+WORK_MEMORY = "32MB"
+"""Of each sort and hash, of which these queries have some ten; with less, the days of 10,000 accounts go by disk."""
 
 
 def settle(batch: Batch) -> None:
     """Brings in the imported versions, then computes every account's days whose spend or owner changed."""
-    batch.write(PERIODS, ALLOCATIONS, CLAIMS)
-    days = merged([*_import_all(batch), *_realigned(batch)])
+    changes = batch.changes
+    if not (changes.imported or changes.realigned or changes.claimed or changes.measured_from):
+        return
+    batch.cursor.execute("SELECT set_config('work_mem', %s, true)", [WORK_MEMORY])
+    batch.write(PERIODS, METRIC_CHOICES, ALLOCATIONS, CLAIMS)
+    days = merged([*import_all(batch), *_realigned(batch)])
     if days:
         _share(batch, days)
     months = dict.fromkeys([*(one[:2] for one in days), *_remeasured(batch)])
@@ -111,78 +80,6 @@ def settle(batch: Batch) -> None:
 def _sources(batch: Batch) -> Sources:
     tables = (DAILY, ADJUSTMENTS, PERIODS, CLAIMS, ALLOCATIONS)
     return Sources(*(table.named(batch.generation) for table in tables))
-
-
-def _import_all(batch: Batch) -> list[Days]:
-    """The days of every account that had or has spend of an imported version. Of several versions that take each
-    other's place in one batch only the last one need be summed."""
-    imports, days = batch.changes.imported, list[Days]()
-    last = {
-        (fact.billing_period, fact.payer_account_id): n for n, (fact, _) in enumerate(imports) if not fact.is_booked
-    }
-    for n, (fact, before) in enumerate(imports):
-        if fact.is_booked:
-            days += _book(batch, fact, before)
-            continue
-        days += _take_back(batch, fact)
-        if last[fact.billing_period, fact.payer_account_id] == n:
-            days += _import(batch, fact)
-    return days
-
-
-def _import(batch: Batch, fact: PeriodImported) -> list[Days]:
-    """Replaces the sums of a payer's period."""
-    daily, cursor = DAILY.named(batch.generation), batch.cursor
-    names = _names(fact)
-    accounts = SQL(
-        "SELECT DISTINCT account_id FROM {} WHERE billing_period = %(period)s AND payer_account_id = %(payer)s"
-    ).format(daily)
-    found = cursor.execute(accounts, names).fetchall()
-    for table, query in ((MONTHLY, _MONTHLY), (DAILY, _DAILY)):
-        name = table.named(batch.generation)
-        delete = SQL("DELETE FROM {} WHERE billing_period = %(period)s AND payer_account_id = %(payer)s").format(name)
-        cursor.execute(delete, names)
-        cursor.execute(query.format(table=name, sums=each("sum(coalesce({0}, unblended))")), names)
-    found += cursor.execute(accounts, names).fetchall()
-    month = fact.billing_period
-    return [
-        Days(account_id, month.first_day, month.first_day, month.last_day) for (account_id,) in dict.fromkeys(found)
-    ]
-
-
-def _book(batch: Batch, fact: PeriodImported, before: str) -> list[Days]:
-    """What a version has changed of a closed month goes into an open one, on its first day."""
-    assert fact.booked_in is not None
-    first = fact.booked_in.first_day
-    query = _DIFFERENCE.format(
-        table=ADJUSTMENTS.named(batch.generation),
-        sums=SUMMED,
-        metrics=_MEASURED,
-        negative=each("-coalesce({0}, unblended)"),
-        names=each("{0}"),
-        nothing=_NOTHING,
-    )
-    year = batch.organization.calendar.fiscal_year_of(fact.booked_in)
-    parameters = _names(fact) | {"before": before, "booked_in": first, "fiscal_year": year}
-    found = batch.cursor.execute(query, parameters).fetchall()
-    return [Days(account_id, first, first, first) for (account_id,) in found]
-
-
-def _take_back(batch: Batch, fact: PeriodImported) -> list[Days]:
-    """A month that shows its newest version again has less by what was booked into other months, and stays there."""
-    query = _TAKEN_BACK.format(table=ADJUSTMENTS.named(batch.generation), sums=each("-sum({0})"), nothing=_NOTHING)
-    first = fact.billing_period.first_day
-    year = batch.organization.calendar.fiscal_year_of(fact.billing_period)
-    found = batch.cursor.execute(query, _names(fact) | {"fiscal_year": year}).fetchall()
-    return [Days(account_id, first, first, first) for (account_id,) in found]
-
-
-def _names(fact: PeriodImported) -> dict[str, Any]:
-    return {
-        "period": fact.billing_period.first_day,
-        "payer": fact.payer_account_id,
-        "version": fact.report_version,
-    }
 
 
 def _realigned(batch: Batch) -> Iterator[Days]:
@@ -196,7 +93,8 @@ def _realigned(batch: Batch) -> Iterator[Days]:
             for first, after in pairwise([*starts, date.max]):
                 if first in since and (days := days_between(month, first, after - timedelta(days=1))):
                     yield days
-        if (first := changes.claimed.get(account_id)) and (days := days_between(month, first, date.max)):
+        claimed_from = changes.claimed.get(account_id)
+        if claimed_from and (days := days_between(month, claimed_from, date.max)):
             yield days
 
 
@@ -222,22 +120,26 @@ def _sum_up(batch: Batch, months: Sequence[AccountMonth]) -> None:
     calendar = batch.organization.calendar
     periods = sorted({period for _, period in months})
     years = {period: calendar.fiscal_year_of(Month.of(period)) for period in periods}
+    chosen = choices(batch)
     parameters = asked([Days(*month, month[1], month[1]) for month in months]) | {
         "months": periods,
         "years": list(years.values()),
-        "metrics": [metric_of(batch, year) for year in years.values()],
+        "metrics": [metric_in(chosen, year) for year in years.values()],
     }
-    for table, query in ((UNALLOCATED, _UNALLOCATED), (SHARES, _SHARES)):
-        where = "s.account_id = t.account_id AND s.billing_period = t.billing_period"
-        batch.cursor.execute(
-            query.format(
-                touched=TOUCHED,
-                daily_shares=DAILY_SHARES.named(batch.generation),
-                in_metric=IN_METRIC,
-                replaced=replace_query(table, batch.generation, where),
-            ),
-            parameters,
+    where = "s.account_id = t.account_id AND s.billing_period = t.billing_period"
+    for table, fresh, answered in (
+        (UNALLOCATED, _FRESH_UNALLOCATED, SQL("SELECT")),
+        (SHARES, _FRESH_SHARES, _BY_PRODUCT),
+    ):
+        query = _MONTHS.format(
+            touched=TOUCHED,
+            daily_shares=DAILY_SHARES.named(batch.generation),
+            in_metric=IN_METRIC,
+            fresh=fresh,
+            replaced=replace_query(table, batch.generation, where),
+            answered=answered,
         )
+        batch.cursor.execute(query, parameters)
     for product, period, parts, actual in batch.cursor.fetchall():
         change = Change(parts=int(parts), actual=actual)
         batch.changes.month(years[period], product, str(Month.of(period)), change)

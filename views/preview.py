@@ -27,14 +27,16 @@ _ASSUMED = SQL(
     "%(products)s::text[], %(percents)s::numeric[], %(effective_tos)s::date[]) "
     "AS a(account_id, effective_on, ordinal, product, percent, effective_to))"
 )
-_SPENT = SQL(
-    "WITH {fresh}, "
-    "years AS (SELECT billing_period, fiscal_year FROM cost_periods UNION SELECT booked_in, fiscal_year FROM cost_adjustments) "
-    "SELECT account_id, billing_period, product, sum(CASE metric {in_metric} END) FROM fresh JOIN years y USING (billing_period), "
-    "LATERAL (SELECT coalesce((SELECT m.metric FROM cost_metrics m WHERE m.fiscal_year <= y.fiscal_year "
-    "ORDER BY m.fiscal_year DESC LIMIT 1), {default}) AS metric) AS chosen "
-    "GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
-).format(
+_SPENT = SQL("""
+WITH {fresh},
+years AS (
+    SELECT billing_period, fiscal_year FROM cost_periods UNION SELECT booked_in, fiscal_year FROM cost_adjustments
+)
+SELECT account_id, billing_period, product, sum(CASE metric {in_metric} END)
+FROM fresh JOIN years y USING (billing_period),
+LATERAL (SELECT coalesce((SELECT m.metric FROM cost_metrics m WHERE m.fiscal_year <= y.fiscal_year
+    ORDER BY m.fiscal_year DESC LIMIT 1), {default}) AS metric) AS chosen
+GROUP BY account_id, billing_period, product ORDER BY account_id, billing_period, product""").format(
     fresh=shares_query(PUBLIC._replace(allocations=_ASSUMED)),
     in_metric=IN_METRIC,
     default=Literal(DEFAULT_METRIC.value),

@@ -14,9 +14,10 @@ from domain.decision import Persona
 from domain.errors import Unavailable
 from domain.export import ExportRequest
 from domain.hierarchy import PRODUCT_LEVEL, NodePath
-from views import books, directory, export_sql, scopes
+from views import books, cost_history, directory, export_sql, scopes
 from views.account_queries import KNOWN_MAX, AccountViews
 from views.audit import subject_key
+from views.cost_models import CostPeriodDetail, CostVersion
 from views.exports import OpenExport
 from views.generations import live
 from views.inbox import found_tasks, task_detail
@@ -56,7 +57,9 @@ _CATEGORIES = (
     "account_event",
     "expected_account",
     "vending",
+    "account_cost",
     "cost",
+    "cost_metric",
     "person",
     "holders",
     "organization",
@@ -135,6 +138,18 @@ class Views(AccountViews):
         with self.snapshot() as cursor:
             found = cursor.execute(export_sql.METRIC, {"year": fiscal_year}).fetchone()
         return CostMetric(found[0]) if found else DEFAULT_METRIC
+
+    # Cost reports
+
+    def cost_history(self, period: Month, account_id: str = "") -> tuple[CostVersion, ...]:
+        """Versions of the period in order of import, with what each changed; of one account, too, if it is named."""
+        with self.snapshot() as cursor:
+            return cost_history.history(cursor, period, account_id)
+
+    def cost_period(self, period: Month) -> CostPeriodDetail | None:
+        """What the newest reports say of the period; None where none was imported."""
+        with self.snapshot() as cursor:
+            return cost_history.period_detail(cursor, period)
 
     # Schedules
 

@@ -109,7 +109,8 @@ ranked AS (
 ),
 shared AS (
     SELECT account_id, billing_period, day, product, metric,
-        sign(whole) * (sure + (place <= extra)::int) * %(unit)s + CASE heaviest WHEN 1 THEN amount - whole ELSE 0 END AS part
+        sign(whole) * (sure + (place <= extra)::int) * %(unit)s
+            + CASE heaviest WHEN 1 THEN amount - whole ELSE 0 END AS part
     FROM ranked
 ),
 fresh AS (
@@ -123,13 +124,13 @@ fresh AS (
     GROUP BY account_id, billing_period, day, product, workload
     HAVING NOT ({nothing})
 )"""
-"""Of `touched`: `fresh` are its rows of `daily_shares`. What belongs to one product, or to nobody, needs no splitting."""
+"""`fresh` are the rows of `daily_shares` for `touched`. What belongs to one product, or to nobody, is not split."""
 LAST_DAY = "(billing_period + interval '1 month - 1 day')::date"
 
 
 def each(pattern: str, separator: str = ", ") -> SQL:
     """A piece of SQL for every metric, with `{0}` as its column."""
-    return SQL(separator.join(pattern.format(metric) for metric in METRICS))  # type: ignore[arg-type]  # our own names
+    return SQL(separator.join(pattern.format(metric) for metric in METRICS))
 
 
 SUMMED = each("sum({0}) AS {0}")
@@ -216,7 +217,7 @@ def replace_query(table: Table[Any], generation: int, where: str) -> Composed:
         + SQL(")"),
         "same_key": _listed(keys, "s.{0} = c.{0}", " AND "),
         "assigned": _listed(values, "{0} = excluded.{0}"),
-        "where": SQL(where),  # type: ignore[arg-type]  # our own
+        "where": SQL(where),
     }
     return SQL(
         """
@@ -234,4 +235,4 @@ put AS (
 
 
 def _listed(columns: Iterable[str], pattern: str = "{0}", separator: str = ", ") -> Composed:
-    return SQL(separator).join(SQL(pattern.format(column)) for column in columns)  # type: ignore[arg-type]  # our own
+    return SQL(separator).join(SQL(pattern.format(column)) for column in columns)

@@ -20,7 +20,7 @@ class PeriodRow(NamedTuple):
     report_version: str
     """In force: the newest one."""
     shown_version: str
-    """Whose rows are the period's own figures; an older one where the month was closed before the newest came, and empty
+    """Whose rows are the period's own figures: an older one where the month was closed before the newest came, and none
     where it was closed before the first one came."""
     format: str
     currency: str
@@ -36,6 +36,59 @@ class PeriodRow(NamedTuple):
     versions: int
     """How many were imported so far."""
     imported_at: datetime
+
+
+class VersionRow(NamedTuple):
+    """What a version said when it was imported, and what it changed."""
+
+    billing_period: date
+    payer_account_id: str
+    report_version: str
+    ordinal: int
+    """1 for the payer's first one."""
+    replaced: str
+    """The version that was in force before; empty for the first one."""
+    source: str
+    manifest_hash: str
+    format: str
+    engine: str
+    currency: str
+    lines: int
+    rows: int
+    totals: Json
+    """By metric and charge type, as the report says."""
+    upfront: Decimal
+    true_up: Decimal
+    unclassified: Json
+    """Lines by line item type that is in no table."""
+    split_lines: int
+    invoices: Json
+    """How far AWS has invoiced, by kind of bill (`domain.cost.InvoiceState`)."""
+    is_final: bool
+    booked_in: date | None
+    """Of an adjustment: first day of the month whose figures it changes."""
+    restated: int
+    """Accounts that it changed."""
+    position: int
+    imported_at: datetime
+
+
+class RestatementRow(NamedTuple):
+    """What a version has changed of an account's month."""
+
+    billing_period: date
+    account_id: str
+    payer_account_id: str
+    report_version: str
+    replaced: str
+    before: Json
+    """By metric, of the days that both versions are about."""
+    after: Json
+    first_changed: date
+    last_changed: date
+    adjustment: bool
+    booked_in: date | None
+    recorded_at: datetime
 
 
 class MonthlyRow(NamedTuple):
@@ -131,9 +184,11 @@ class MetricRow(NamedTuple):
 
 METRIC_CHOICES = Table("cost_metrics", MetricRow, key=1)
 PERIODS = Table("cost_periods", PeriodRow, key=2)
+VERSIONS = Table("cost_versions", VersionRow, key=3)
+RESTATEMENTS = Table("cost_restatements", RestatementRow, key=4)
 MONTHLY = Table("monthly_actuals", MonthlyRow, key=5)
 DAILY = Table("daily_spend", DailyRow, key=4, indexes=("(billing_period, account_id)",))
 ADJUSTMENTS = Table("cost_adjustments", AdjustmentRow, key=5, indexes=("(billing_period, payer_account_id)",))
-DAILY_SHARES = Table("daily_shares", DailyShareRow, key=5, indexes=("(product, day)",))
+DAILY_SHARES = Table("daily_shares", DailyShareRow, key=5)
 SHARES = Table("account_shares", ShareRow, key=3, indexes=("(fiscal_year, product)",))
 UNALLOCATED = Table("unallocated_spend", UnallocatedRow, key=2)

@@ -321,6 +321,49 @@ CREATE TABLE cost_periods_v4 (
     PRIMARY KEY (billing_period, payer_account_id)
 );
 
+CREATE TABLE cost_versions_v4 (
+    billing_period date NOT NULL,
+    payer_account_id text COLLATE "C" NOT NULL,
+    report_version text COLLATE "C" NOT NULL,
+    ordinal bigint NOT NULL,
+    replaced text COLLATE "C" NOT NULL,
+    source text COLLATE "C" NOT NULL,
+    manifest_hash text COLLATE "C" NOT NULL,
+    format text COLLATE "C" NOT NULL,
+    engine text COLLATE "C" NOT NULL,
+    currency text COLLATE "C" NOT NULL,
+    lines bigint NOT NULL,
+    rows bigint NOT NULL,
+    totals jsonb NOT NULL,
+    upfront numeric(60,18) NOT NULL,
+    true_up numeric(60,18) NOT NULL,
+    unclassified jsonb NOT NULL,
+    split_lines bigint NOT NULL,
+    invoices jsonb NOT NULL,
+    is_final boolean NOT NULL,
+    booked_in date,
+    restated bigint NOT NULL,
+    position bigint NOT NULL,
+    imported_at timestamptz NOT NULL,
+    PRIMARY KEY (billing_period, payer_account_id, report_version)
+);
+
+CREATE TABLE cost_restatements_v4 (
+    billing_period date NOT NULL,
+    account_id text COLLATE "C" NOT NULL,
+    payer_account_id text COLLATE "C" NOT NULL,
+    report_version text COLLATE "C" NOT NULL,
+    replaced text COLLATE "C" NOT NULL,
+    before jsonb NOT NULL,
+    after jsonb NOT NULL,
+    first_changed date NOT NULL,
+    last_changed date NOT NULL,
+    adjustment boolean NOT NULL,
+    booked_in date,
+    recorded_at timestamptz NOT NULL,
+    PRIMARY KEY (billing_period, account_id, payer_account_id, report_version)
+);
+
 CREATE TABLE cost_metrics_v4 (
     fiscal_year bigint NOT NULL,
     metric text COLLATE "C" NOT NULL,
@@ -385,8 +428,6 @@ CREATE TABLE daily_shares_v4 (
     net_amortized numeric(60,18) NOT NULL,
     PRIMARY KEY (account_id, billing_period, day, product, workload)
 );
-
-CREATE INDEX ON daily_shares_v4 (product, day);
 
 CREATE TABLE account_shares_v4 (
     account_id text COLLATE "C" NOT NULL,
@@ -493,6 +534,10 @@ CREATE VIEW claims AS SELECT * FROM claims_v4;
 
 CREATE VIEW cost_periods AS SELECT * FROM cost_periods_v4;
 
+CREATE VIEW cost_versions AS SELECT * FROM cost_versions_v4;
+
+CREATE VIEW cost_restatements AS SELECT * FROM cost_restatements_v4;
+
 CREATE VIEW cost_metrics AS SELECT * FROM cost_metrics_v4;
 
 CREATE VIEW monthly_actuals AS SELECT * FROM monthly_actuals_v4;
@@ -514,6 +559,6 @@ CREATE VIEW rollup AS SELECT * FROM rollup_v4;
 CREATE VIEW rollup_months AS SELECT * FROM rollup_months_v4;
 
 INSERT INTO view_generations (generation, position, live, definition)
-    VALUES (4, 0, true, '4eadac795d5e915a');
+    VALUES (4, 0, true, '77db3189d05e5b6a');
 
 END $$;
