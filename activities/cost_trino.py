@@ -19,6 +19,12 @@ class Trino:
         # Without anchors it would look for a part that matches; `$` would let a line break at the end pass.
         return f"regexp_like({text}, '\\A(?:{pattern.removeprefix("'").removesuffix("'")})\\z')"
 
+    def only(self, text: str, characters: str) -> str:
+        return f"regexp_like({text}, '\\A[{characters}]*\\z')"
+
+    def is_printable(self, text: str) -> str:
+        return f"NOT regexp_like({text}, '[\\x00-\\x1f]')"
+
     def has_nul(self, text: str) -> str:
         return f"strpos({text}, chr(0)) > 0"
 

@@ -6,6 +6,7 @@ The statements run word for word in DuckDB, on tables of the Glue catalogue and 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
@@ -329,3 +330,27 @@ def test_the_table_has_only_what_is_read_and_the_types_of_its_files(athena: Duck
         assert "resource_tags" not in columns
         for column in group.source.columns:
             assert (columns[column.name.lower()] == "string") == (column.kind is Kind.TEXT)
+
+
+TRINO_FUNCTIONS = frozenset(
+    "abs cast chr coalesce concat_ws count decimal filter in is_finite length nullif regexp_like strpos sum trim "
+    "try_cast unload with year".split()
+)
+"""Of what Trino has, all that our statements use; and words that an opening bracket may follow."""
+
+
+@pytest.mark.parametrize("kind", REPORTS)
+def test_athena_is_asked_in_words_that_it_knows(athena: DuckAthena, tmp_path: Path, kind: str) -> None:
+    delivered(tmp_path, kind)
+    bucket, parts = accepted()
+    for group in cost_athena._alike(read_footers(bucket, parts.parts, unheard), parts.manifest.format):
+        addresses = [footer.part.pin.address for footer in group.footers]
+        for text in (
+            cost_athena_sql.detail_query("t", group.source, addresses, "s3://results/x/"),
+            cost_athena_sql.control_query("t", group.source, addresses),
+            cost_athena_sql.explain_query("t", group.source, addresses),
+        ):
+            plain = re.sub(r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*", "''", text)
+            functions = {name.lower() for name in re.findall(r"\b([A-Za-z_]+)\(", plain)}
+            assert functions <= TRINO_FUNCTIONS, functions - TRINO_FUNCTIONS
+            assert not re.search(r"::|IS (NOT )?TRUE|IS (NOT )?FALSE|\blambda\b|GROUP BY ALL|\bEXCLUDE\b", plain)

@@ -110,7 +110,10 @@ class DuckAthena:
     def _run(self, text: str) -> list[tuple[str | None, ...]]:
         """The rows of a result, the names of its columns first; of UNLOAD none."""
         # Athena does not take a column for constant because a Parquet file says so, which would hide a NaN.
-        settings = {"threads": 1, "disabled_optimizers": "statistics_propagation"}
+        settings: dict[str, str | bool | int | float | list[str]] = {
+            "threads": 1,
+            "disabled_optimizers": "statistics_propagation",
+        }
         with duckdb.connect(config=settings) as connection:
             connection.execute(MACROS)
             for database, table in set(_TABLE.findall(text)):
