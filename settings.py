@@ -84,6 +84,14 @@ class Settings(BaseSettings):
     cost_scratch: Path | None = None
     cost_scratch_mb: Annotated[int, Field(ge=64, le=10_000_000)] = 4096
 
+    # Which engine adds up cost reports, and from which size of a report on Athena does.
+    cost_engine: Literal["auto", "duckdb", "athena"] = "auto"
+    cost_athena_database: str = ""
+    cost_athena_workgroup: str = "primary"
+    cost_athena_output: str = ""
+    cost_athena_from_gb: Annotated[int, Field(ge=0, le=1_000_000)] = 20
+    cost_athena_scan_gb_max: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000
+
     # Who is told of events: channels as TOML, or the path of a TOML file. A secret, for it holds passwords and tokens.
     notifications: SecretStr | None = None
 

@@ -57,7 +57,7 @@ from rights.cedar import CedarRights
 from settings import Settings
 from temporal_connection import connect, run
 from views.projector import Projector
-from worker_costs import COST_EVENTS_SLOTS, cost_event_hands, cost_places, ensure_costs
+from worker_costs import COST_EVENTS_SLOTS, cost_engines, cost_event_hands, cost_places, ensure_costs
 from worker_health import Health, check
 from workflows import search_attributes
 from workflows.registration import WORKFLOWS, workflow_runner
@@ -103,7 +103,7 @@ def hands(settings: Settings, ledger: Ledger, client: Client, told: Notifying | 
     budgets = BudgetFiles(ledger, FileStore(settings.file_store), organization, url)
     drops = BudgetDrops(FileStore(settings.file_store), settings.budget_drop or "", settings.budget_drop_actor or "")
     places = cost_places(settings)
-    costs = CostReports(ledger, url, organization, settings.cost_memory_mb, places)
+    costs = CostReports(ledger, url, organization, settings.cost_memory_mb, places, cost_engines(settings))
     access = AwsAccess(settings.organizations_role_arn, settings.organizations_external_id)
     starter, asked = AlignmentStarter(client, asyncio.get_running_loop()), AccountLookups(url, organization)
     organizations = Organizations(

@@ -11,6 +11,7 @@ from temporalio.client import Client
 from activities.account_event_queue import WAIT_S
 from activities.account_events import QueuePlace
 from activities.aws_access import AwsAccess
+from activities.cost_engines import Engines, engines_of
 from activities.cost_events import CostEventIntake, CostStarter
 from activities.cost_fetching import BYTES_PER_MB, Room
 from activities.cost_scratch import remove_leftovers
@@ -28,6 +29,18 @@ def cost_places(settings: Settings) -> CostPlaces:
     remove_leftovers(settings.cost_scratch)
     room = Room(bytes_max=settings.cost_scratch_mb * BYTES_PER_MB)
     return CostPlaces(read_sources(settings.cost_sources), room, settings.cost_scratch)
+
+
+def cost_engines(settings: Settings) -> Engines:
+    """Raises BadInput where Athena is chosen, and not where it is."""
+    return engines_of(
+        settings.cost_engine,
+        settings.cost_athena_database,
+        settings.cost_athena_workgroup,
+        settings.cost_athena_output,
+        settings.cost_athena_from_gb,
+        settings.cost_athena_scan_gb_max,
+    )
 
 
 def cost_events_place(settings: Settings) -> QueuePlace | None:

@@ -19,6 +19,7 @@ from activities.cost_grouping import (
 )
 from activities.cost_lines import Part, count_lines, explain
 from activities.cost_readers import Readable, container_of, readable
+from activities.cost_source import Source
 from domain.report_format import ReportFormat
 
 _MONEY = "DECIMAL(38, 12)"
@@ -83,7 +84,7 @@ class Adding:
                 raise  # of the engine's own files
             first_line = str(error).partition("\n")[0]
             raise damaged(f"The report cannot be added up ({first_line})", "BadPart") from None
-        if self._one("SELECT (SELECT coalesce(sum(bad), 0) FROM control) + (SELECT count(*) FROM detail WHERE is_bad)"):
+        if self.has_bad():
             explain(self._connection, batch, self._format, parallel=parallel)
             raise AssertionError("a line was counted as bad, but none was found")
 
@@ -94,9 +95,19 @@ class Adding:
             return
         self._connection.execute(f"CREATE OR REPLACE TEMP TABLE grouped AS {both_sql(each.raw, each.source)}")
         detail, control = "SELECT * FROM grouped WHERE is_detail", "SELECT * FROM grouped WHERE NOT is_detail"
-        self._connection.execute(_INTO_DETAIL + named_detail_sql(detail, each.source))
-        self._connection.execute(_INTO_CONTROL + named_control_sql(control, each.source))
+        self.add_groups(detail, control, each.source)
         self._connection.execute("DROP TABLE grouped")
+
+    def add_groups(self, detail: str, control: str, source: Source) -> None:
+        """Queries of groups that were made before, maybe by another engine; see `cost_grouping`."""
+        self._connection.execute(_INTO_DETAIL + named_detail_sql(detail, source))
+        self._connection.execute(_INTO_CONTROL + named_control_sql(control, source))
+
+    def has_bad(self) -> bool:
+        """Whether some line is bad."""
+        return bool(
+            self._one("SELECT (SELECT coalesce(sum(bad), 0) FROM control) + (SELECT count(*) FROM detail WHERE is_bad)")
+        )
 
     def _lines(self) -> int:
         return int(self._one("SELECT coalesce(sum(lines), 0) FROM control"))

@@ -50,9 +50,14 @@ _ACCOUNT_ROWS_IN_ORDER = "SELECT * FROM account_rows ORDER BY account_id, usage_
 class Aggregate:
     """A report that was added up. To be read while the block of `aggregated` lasts."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, control: Control) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, control: Control, engine: str = "DuckDB", scanned_bytes: int = 0
+    ) -> None:
         self._connection = connection
         self.control = control
+        self.engine = engine
+        self.scanned_bytes = scanned_bytes
+        """What was paid for, where an engine is paid by the byte."""
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Account rows in order: account_id, service, charge_type, usage_date, and the metrics."""
@@ -71,12 +76,12 @@ def aggregated(
     they are read. Raises DamagedReport, naming the part, the line item and what is wrong with it."""
     connection = connect(scratch, memory_mb)
     try:
-        with _engine_errors(memory_mb):
+        with engine_errors(memory_mb):
             with watched(connection, report, "adding up"), batches_of(parts, scratch, report) as batches:
                 adding = Adding(connection, report_format)
                 for batch in batches:
                     adding.add(batch)
-                control = _finished(connection)
+                control = finished(connection)
             yield Aggregate(connection, control)
     finally:
         connection.close()
@@ -96,7 +101,7 @@ def connect(scratch: Path, memory_mb: int) -> duckdb.DuckDBPyConnection:
     )
 
 
-def _finished(connection: duckdb.DuckDBPyConnection) -> Control:
+def finished(connection: duckdb.DuckDBPyConnection) -> Control:
     connection.execute(_ACCOUNT_ROWS)
     ((rows,),) = connection.execute("SELECT count(*) FROM account_rows").fetchall()
     if rows > ROWS_MAX:
@@ -107,7 +112,7 @@ def _finished(connection: duckdb.DuckDBPyConnection) -> Control:
 
 
 @contextmanager
-def _engine_errors(memory_mb: int) -> Iterator[None]:
+def engine_errors(memory_mb: int) -> Iterator[None]:
     try:
         yield
     except duckdb.OutOfMemoryException:

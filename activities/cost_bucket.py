@@ -21,6 +21,7 @@ from domain.errors import BadInput, Unavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectRequestTypeDef
     from s3transfer.futures import TransferFuture
 
 CONNECT_TIMEOUT_S = 5
@@ -103,6 +104,21 @@ class Bucket:
             "" if version_id == _NULL_VERSION else version_id,
             found["LastModified"].timestamp(),
         )
+
+    def tail(self, pin: Pin, size: int) -> bytes:
+        """The last bytes of what was pinned. Raises Unavailable `PartChanged` where it is not that any more."""
+        bucket, key = parsed(pin.address)
+        request: GetObjectRequestTypeDef = {"Bucket": bucket, "Key": key, "Range": f"bytes=-{size}", "IfMatch": pin.tag}
+        if pin.version_id:
+            request["VersionId"] = pin.version_id
+        with aws_errors(pin.address):
+            try:
+                answer = self._client.get_object(**request)
+                return answer["Body"].read()
+            except ClientError as error:
+                if code_of(error) in _CHANGED:
+                    raise part_changed(pin.address) from None
+                raise
 
     def _is_listed(self, bucket: str, key: str) -> bool:
         """Whether it is there, for credentials that may list below a prefix only: to those, S3 denies what is not."""

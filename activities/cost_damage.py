@@ -24,3 +24,11 @@ def shown(value: str) -> str:
 
 def bad_manifest(address: str, what: str) -> DamagedReport:
     return damaged(f"The manifest {address} cannot be used: {what}", "BadManifest")
+
+
+def bad_line(part: str, header: str, line_item: str | None, value: str | None, complaint: str) -> DamagedReport:
+    return damaged(
+        f"The part {part} cannot be imported: {header} of line item {shown(line_item or '')} is "
+        f"{shown(value or '')}, which {complaint}",
+        "BadLine",
+    )

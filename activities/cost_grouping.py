@@ -51,15 +51,29 @@ CONTROL_COLUMNS = (*CONTROL_KEYS, SPLIT, *METRICS, UPFRONT, TRUE_UP, "lines", "b
 
 def detail_sql(raw: str, source: Source, dialect: Dialect = DUCKDB) -> str:
     """A query of DETAIL_COLUMNS and `is_bad`: nearly one row for each key (texts that differ in blanks become one)."""
-    columns = _raw_columns(DETAIL_KEYS, source, dialect)
-    return named_detail_sql(_grouped(raw, source, dialect, columns, _sums(source, dialect)), source, dialect)
+    return named_detail_sql(grouped_detail_sql(raw, source, dialect), source, dialect)
 
 
 def control_sql(raw: str, source: Source, dialect: Dialect = DUCKDB) -> str:
     """A query of CONTROL_COLUMNS."""
-    columns = _raw_columns(CONTROL_KEYS, source, dialect)
+    return named_control_sql(grouped_control_sql(raw, source, dialect), source, dialect)
+
+
+def grouped_detail_sql(raw: str, source: Source, dialect: Dialect = DUCKDB) -> str:
+    """Groups of lines, to be named by `named_detail_sql`, maybe by another engine."""
+    columns = _raw_columns(DETAIL_KEYS, source, dialect)
+    return _grouped(raw, source, dialect, columns, _sums(source, dialect))
+
+
+def grouped_control_sql(raw: str, source: Source, dialect: Dialect = DUCKDB) -> str:
+    """The same for `named_control_sql`."""
     sums = f"{_sums(source, dialect)}, {_counts(source, dialect)}"
-    return named_control_sql(_grouped(raw, source, dialect, columns, sums), source, dialect)
+    return _grouped(raw, source, dialect, control_columns(source, dialect), sums)
+
+
+def control_columns(source: Source, dialect: Dialect = DUCKDB) -> list[str]:
+    """By which `grouped_control_sql` groups: texts, and `is_split`."""
+    return _raw_columns(CONTROL_KEYS, source, dialect)
 
 
 def both_sql(raw: str, source: Source, dialect: Dialect = DUCKDB) -> str:
@@ -152,14 +166,14 @@ def _is_bad_line(source: Source, dialect: Dialect) -> str:
         if column.kind is Kind.MONEY and is_float(source.types[name]):
             # Short for all checks of a number in floating point. NaN is greater than any number.
             fits = f"abs({name}) < {FLOAT_LIMIT}"
-            bad.append(f"({fits}) IS NOT TRUE" if column.required else f"NOT ({fits})")
+            bad.append(f"NOT COALESCE({fits}, false)" if column.required else f"NOT ({fits})")
         elif column.kind is not Kind.TEXT or name not in kept:
             bad += [_fails(check) for check in checks_of(source, dialect) if check.column == column]
     return " OR ".join(bad) or "false"
 
 
 def _fails(check: Check) -> str:
-    return f"({check.holds}) IS NOT TRUE"
+    return f"NOT COALESCE({check.holds}, false)"  # Trino has no IS NOT TRUE
 
 
 def _sums(source: Source, dialect: Dialect) -> str:

@@ -7,14 +7,20 @@ What was there stays in force until the event is recorded, whatever happens befo
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import uuid5
 
 from activities.contracts import Progress
 from activities.cost_aggregate import Aggregate, aggregated
+from activities.cost_athena import aggregated_by_athena
+from activities.cost_bucket import Bucket
 from activities.cost_control import LINE_ROUNDING, Control, without_unblended
 from activities.cost_delivery import accept, fetched, read_manifest, require_current, require_unchanged
+from activities.cost_engines import LOCAL, Engines
+from activities.cost_fetching import Accepted
 from activities.cost_files import Files, Report
 from activities.cost_manifest import Manifest
 from activities.cost_scratch import scratch_folder
@@ -48,8 +54,12 @@ class Delivered:
 
     delivery: CostDelivery
     manifest: Manifest
-    control: Control
+    aggregate: Aggregate
     origin: Origin
+
+    @property
+    def control(self) -> Control:
+        return self.aggregate.control
 
     def command(self, stored: Stored | None) -> ImportPeriod:
         """What is put to the ledger; without stored rows nothing but a refusal can come of it.
@@ -82,6 +92,7 @@ class Delivered:
             unclassified=control.unclassified,
             split_lines=control.split_lines,
             invoices=control.invoices,
+            engine=self.aggregate.engine,
         )
 
 
@@ -95,7 +106,9 @@ class CostImport:
         organization: Organization,
         memory_mb: int,
         places: CostPlaces = ANYWHERE,
+        engines: Engines = LOCAL,
     ) -> None:
+        self._engines = engines
         self._ledger = ledger
         self._store = store
         self._places = places
@@ -114,15 +127,41 @@ class CostImport:
         if earlier := self._earlier(delivery, origin):
             return earlier
         accepted = accept(files, manifest, report)
-        with scratch_folder(self._places.scratch) as scratch:
-            parts = fetched(files, accepted, scratch, report, self._places.room)
-            with closing(parts), aggregated(parts, scratch, self._memory_mb, report, manifest.format) as aggregate:
-                require_current(files, manifest, delivery)
-                require_unchanged(files, accepted, report)  # parts may be overwritten in place, the manifest last
-                delivered = Delivered(delivery, manifest, aggregate.control, origin)
-                if self._is_foreign(delivered.command(None)):
-                    return self._record(delivered, None)
-                return self._keep(delivered, files, aggregate, report)
+        with (
+            scratch_folder(self._places.scratch) as scratch,
+            self._aggregated(delivery, files, accepted, scratch, report, origin) as aggregate,
+        ):
+            require_current(files, manifest, delivery)
+            require_unchanged(files, accepted, report)  # parts may be overwritten in place, the manifest last
+            delivered = Delivered(delivery, manifest, aggregate, origin)
+            if self._is_foreign(delivered.command(None)):
+                return self._record(delivered, None)
+            return self._keep(delivered, files, aggregate, report)
+
+    @contextmanager
+    def _aggregated(
+        self,
+        delivery: CostDelivery,
+        files: Files,
+        accepted: Accepted,
+        scratch: Path,
+        report: Report,
+        origin: Origin,
+    ) -> Iterator[Aggregate]:
+        """By the engine that is chosen for such a report."""
+        source = self._places.at(delivery.source)
+        limits = self._engines.athena_for(accepted, files, own_role=bool(source and source.role_arn))
+        if limits and isinstance(files, Bucket):
+            room, run = self._places.room, origin.workflow_run_id
+            with aggregated_by_athena(
+                files, accepted, scratch, self._memory_mb, report, limits, room, run
+            ) as aggregate:
+                yield aggregate
+            return
+        parts = fetched(files, accepted, scratch, report, self._places.room)
+        report_format = accepted.manifest.format
+        with closing(parts), aggregated(parts, scratch, self._memory_mb, report, report_format) as aggregate:
+            yield aggregate
 
     def _keep(self, delivered: Delivered, files: Files, aggregate: Aggregate, report: Report) -> CostImportResult:
         with self._store.hold(delivered.delivery.report) as held:
@@ -156,6 +195,8 @@ class CostImport:
             lines=control.lines,
             rows=control.rows,
             totals={charge_type: plain(amount) for charge_type, amount in control.totals.items()},
+            engine=delivered.aggregate.engine,
+            scanned_bytes=delivered.aggregate.scanned_bytes,
         )
 
     def _refused(self, delivery: CostDelivery, refusal: Refusal, origin: Origin) -> CostImportResult:

@@ -14,8 +14,8 @@ import duckdb
 
 from activities.cost_canonical import canonical_sql
 from activities.cost_checks import Check, checks_of
+from activities.cost_damage import bad_line, damaged
 from activities.cost_dialect import DUCKDB
-from activities.cost_manifest import damaged, shown
 from activities.cost_readers import LINE_BYTES_MAX, Part, Readable, container_of, not_parquet, readable
 from domain.errors import DamagedReport
 from domain.report_format import ReportFormat
@@ -86,12 +86,7 @@ def _line_item(each: Readable) -> str:
 
 
 def _bad_line(part: Part, check: Check, each: Readable, line_item: str | None, value: str | None) -> DamagedReport:
-    header = each.source.headers[check.column.name]
-    return damaged(
-        f"The part {part.name} cannot be imported: {header} of line item {shown(line_item or '')} is "
-        f"{shown(value or '')}, which {check.complaint}",
-        "BadLine",
-    )
+    return bad_line(part.name, each.source.headers[check.column.name], line_item, value, check.complaint)
 
 
 def _unreadable(part: Part, message: str) -> DamagedReport:

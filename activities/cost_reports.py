@@ -14,6 +14,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, Ca
 from activities.admission import door
 from activities.contracts import ActivityName, Deliveries, Progress
 from activities.cost_delivery import find_deliveries
+from activities.cost_engines import LOCAL, Engines
 from activities.cost_files import Report
 from activities.cost_import import CostImport
 from activities.cost_sources import ANYWHERE, SETTING, CostPlaces
@@ -43,9 +44,10 @@ class CostReports:
         organization: Organization,
         memory_mb: int,
         places: CostPlaces = ANYWHERE,
+        engines: Engines = LOCAL,
     ) -> None:
         self._ledger, self._places = ledger, places
-        self._imports = CostImport(ledger, CostStore(database_url), organization, memory_mb, places)
+        self._imports = CostImport(ledger, CostStore(database_url), organization, memory_mb, places, engines)
 
     @activity.defn(name=ActivityName.FIND_DELIVERIES)
     def find_deliveries(self, source: CostSource) -> Deliveries:

@@ -264,6 +264,10 @@ class CostImportResult(Model):
     totals: dict[str, str] = {}
     error: str = ""
     code: str = ""
+    engine: str = ""
+    """That added the report up; empty where nothing was."""
+    scanned_bytes: int = 0
+    """What it charges for, if it charges by the byte."""
 
 
 class ManifestProblem(Model):

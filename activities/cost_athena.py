@@ -1,0 +1,240 @@
+"""The aggregation of a report by Athena, for reports that are too large to be read by one machine.
+
+    footers of all parts ─► columns, lines, bytes that a reading costs
+    a table of the report's folder, for the time of the import; every query names the files of the manifest
+      ├─ UNLOAD of the detail's groups, as Parquet, brought here   ┐
+      └─ the control's groups, read page by page, by a second query ┘─► named, checked and compared as local groups are
+
+What comes of it is the same `Aggregate`, with the same rows; so whatever is done with it does not depend on the engine.
+That no file was left out is known from the lines that the footers tell.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+import pyarrow as pa
+
+from activities import cost_athena_sql as sql
+from activities.athena import Athena, AthenaPlace, Ran
+from activities.athena_output import brought
+from activities.athena_tables import registered
+from activities.cost_adding import Adding
+from activities.cost_aggregate import Aggregate, connect, engine_errors, finished
+from activities.cost_bucket import Bucket
+from activities.cost_columns import ColumnError
+from activities.cost_damage import bad_line, damaged
+from activities.cost_fetching import Accepted, Room
+from activities.cost_files import S3_SCHEME, Report
+from activities.cost_footers import Footer, read_footers
+from activities.cost_grouping import METRICS, SPLIT
+from activities.cost_money import TRUE_UP, UPFRONT
+from activities.cost_source import Source, find_source
+from domain.errors import BadInput, Unavailable
+from domain.report_format import ReportFormat
+
+ENGINE = "Athena"
+READINGS = 2
+"""Of a report: for its detail, and for its control totals."""
+BYTES_PER_GB = 1_000_000_000
+CONTROL_ROWS_MAX = 100_000
+TABLE_NAME_CHARS = 24
+SCAN_SETTING = "ALLOT_COST_ATHENA_SCAN_GB_MAX"
+
+
+class AthenaLimits(NamedTuple):
+    place: AthenaPlace
+    scan_bytes_max: int
+    """Of one import."""
+
+
+class Alike(NamedTuple):
+    """Parts with the same columns."""
+
+    source: Source
+    footers: list[Footer]
+
+
+@contextmanager
+def aggregated_by_athena(
+    bucket: Bucket,
+    accepted: Accepted,
+    scratch: Path,
+    memory_mb: int,
+    report: Report,
+    limits: AthenaLimits,
+    room: Room,
+    run: str,
+) -> Iterator[Aggregate]:
+    """`run` tells one attempt at the whole import from another; within it a query is paid for once.
+
+    Raises DamagedReport, naming the part, the line item and what is wrong with it.
+    """
+    alike = _alike(read_footers(bucket, accepted.parts, report), accepted.manifest.format)
+    _require_scan(alike, limits)
+    connection = connect(scratch, memory_mb)
+    try:
+        with engine_errors(memory_mb):
+            adding = Adding(connection, accepted.manifest.format)
+            reading = _Reading(Athena(limits.place, report), limits.place, connection, adding, scratch, report, room)
+            for number, group in enumerate(alike):
+                reading.add(group, sha256(f"{accepted.manifest.content_hash}/{run}/{number}".encode()).hexdigest())
+            control = finished(connection)
+        lines = sum(footer.lines for group in alike for footer in group.footers)
+        if control.lines != lines:
+            raise damaged(f"Of {lines:,} lines of the report Athena has read {control.lines:,}", "NotReconciled")
+        yield Aggregate(connection, control, ENGINE, reading.scanned_bytes)
+    finally:
+        connection.close()
+
+
+class _Reading:
+    """Adds the groups of all parts."""
+
+    def __init__(
+        self,
+        athena: Athena,
+        place: AthenaPlace,
+        connection: duckdb.DuckDBPyConnection,
+        adding: Adding,
+        scratch: Path,
+        report: Report,
+        room: Room,
+    ) -> None:
+        self._athena, self._place = athena, place
+        self._connection, self._adding = connection, adding
+        self._scratch, self._report, self._room = scratch, report, room
+        self.scanned_bytes = 0
+
+    def add(self, group: Alike, token: str) -> None:
+        name = f"allot_{token[:TABLE_NAME_CHARS]}"
+        location = _folder([footer.part.pin.address for footer in group.footers])
+        with registered(self._place.database, name, location, sql.table_columns(group.source)):
+            table = f'"{self._place.database}"."{name}"'
+            for number, chunk in enumerate(sql.chunks(group.footers)):
+                self._add_chunk(table, Alike(group.source, chunk), f"{token}/{number}")
+
+    def _add_chunk(self, table: str, group: Alike, token: str) -> None:
+        addresses = [footer.part.pin.address for footer in group.footers]
+        prefix, source = f"{self._place.output}/unloaded/{token}", group.source
+        tries: list[str] = []
+
+        def detail(number: int) -> str:
+            tries.append(f"{prefix}/{number}/")
+            return sql.detail_query(table, source, addresses, tries[-1])
+
+        self._run(detail, f"{token}/detail", "adding up on Athena")
+        with brought(tries[-1], self._scratch, self._room, self._report) as files:
+            ran = self._run(
+                lambda _: sql.control_query(table, source, addresses), f"{token}/control", "control totals on Athena"
+            )
+            self._connection.register("control_groups", self._control_groups(ran, source))
+            self._adding.add_groups(_detail_groups(files, source), "SELECT * FROM control_groups", source)
+            self._connection.unregister("control_groups")
+        if self._adding.has_bad():
+            raise self._explained(table, group, token)
+
+    def _run(self, query: sql.Query, token: str, step: str) -> Ran:
+        ran = self._athena.run(query, token, step)
+        self.scanned_bytes += ran.scanned_bytes
+        return ran
+
+    def _control_groups(self, ran: Ran, source: Source) -> pa.Table:
+        schema = _control_schema(source)
+        rows: list[tuple[str | None, ...]] = []
+        for row in self._athena.rows(ran, sql.control_result(source)):
+            if len(rows) == CONTROL_ROWS_MAX:
+                raise damaged(f"The report has more than {CONTROL_ROWS_MAX:,} kinds of lines and invoices", "BadPart")
+            rows.append(row)
+        columns = list(zip(*rows, strict=True)) if rows else [()] * len(schema)
+        try:
+            arrays = [_column(values, field) for values, field in zip(columns, schema, strict=True)]
+        except (ValueError, ArithmeticError, pa.ArrowException):
+            raise Unavailable(
+                "Athena answered with control totals that are no numbers: it will be tried again.", code="AthenaAnswer"
+            ) from None
+        return pa.table(arrays, schema=schema)
+
+    def _explained(self, table: str, group: Alike, token: str) -> Exception:
+        source = group.source
+        parts: dict[str, str] = {footer.part.pin.address: footer.part.name for footer in group.footers}
+        ran = self._run(
+            lambda _: sql.explain_query(table, source, list(parts)), f"{token}/explain", "looking for the bad line"
+        )
+        for address, problem, line_item, value in self._athena.rows(ran, sql.EXPLAINED):
+            check = sql.checks(source)[int(problem or 0)]
+            name = parts.get(address or "", address or "?")
+            return bad_line(name, source.headers[check.column.name], line_item, value, check.complaint)
+        return damaged("A line of the report is bad; set ALLOT_COST_ENGINE to duckdb to be told which one", "BadLine")
+
+
+def _alike(footers: Sequence[Footer], report_format: ReportFormat) -> list[Alike]:
+    found: dict[tuple[object, ...], Alike] = {}
+    for footer in footers:
+        try:
+            source = find_source(report_format, footer.header)
+        except ColumnError as error:
+            raise damaged(f"The part {footer.part.name} cannot be imported: {error}", "BadPart") from None
+        if not sql.is_readable(source):
+            raise BadInput(
+                f"The part {footer.part.name} has types of columns that Athena reads in another way: set "
+                "ALLOT_COST_ENGINE to duckdb.",
+                code="NotForAthena",
+            )
+        known = sql.as_athena_has_it(source)
+        shape = (*known.types.items(), *known.headers.items())
+        found.setdefault(shape, Alike(known, [])).footers.append(footer)
+    return list(found.values())
+
+
+def _require_scan(alike: Sequence[Alike], limits: AthenaLimits) -> None:
+    """Before anything is paid for: at most every column that is read, each time."""
+    estimate = READINGS * sum(
+        footer.bytes_of.get(group.source.headers[name], 0)
+        for group in alike
+        for footer in group.footers
+        for name in group.source.places
+    )
+    if estimate > limits.scan_bytes_max:
+        raise BadInput(
+            f"Athena would scan up to {estimate / BYTES_PER_GB:,.1f} GB for this report, and {SCAN_SETTING} allows "
+            f"{limits.scan_bytes_max / BYTES_PER_GB:,.1f}: raise it, or set ALLOT_COST_ENGINE to duckdb.",
+            code="ScanLimit",
+        )
+
+
+def _folder(addresses: Sequence[str]) -> str:
+    """The one that all of them lie in or below."""
+    paths = [posixpath.dirname(address.removeprefix(S3_SCHEME)) for address in addresses]
+    return S3_SCHEME + posixpath.commonpath(paths)
+
+
+def _detail_groups(files: Sequence[Path], source: Source) -> str:
+    if files:
+        paths = ", ".join("'" + str(path).replace("'", "''") + "'" for path in files)
+        return f"SELECT * FROM read_parquet([{paths}], hive_partitioning = false)"  # noqa: S608 - our own paths
+    return sql.no_detail(source)
+
+
+def _control_schema(source: Source) -> pa.Schema:
+    money = [pa.field(name, pa.decimal128(38, 12)) for name in (*METRICS, UPFRONT, TRUE_UP)]
+    keys = sql.control_result(source)[: -len(money) - len(sql.COUNTS)]
+    texts = [pa.field(name, pa.bool_() if name == SPLIT else pa.string()) for name in keys]
+    return pa.schema([*texts, *money, *(pa.field(name, pa.int64()) for name in sql.COUNTS)])
+
+
+def _column(values: Sequence[str | None], field: pa.Field[Any]) -> Any:
+    if pa.types.is_boolean(field.type):
+        return pa.array([value == "true" for value in values], field.type)
+    if pa.types.is_decimal(field.type):
+        return pa.array([None if value is None else Decimal(value) for value in values], field.type)
+    if pa.types.is_integer(field.type):
+        return pa.array([int(value or 0) for value in values], field.type)
+    return pa.array(values, field.type)
