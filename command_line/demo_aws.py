@@ -1,7 +1,8 @@
 """Fills the demo's stand-in for AWS: an organization with its accounts, and a replicated cost report.
 
 Everything goes over HTTP through boto3, as with AWS itself. Only what the stand-in decides is taken over: its random
-account ids are written into the sample report, in place of the sample's own.
+account ids are written into the sample report, in place of the sample's own. The last month is delivered twice, as AWS
+does many times: first as it stood on some day, then whole.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import gzip
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
     from mypy_boto3_organizations import OrganizationsClient
 
+EARLY_ASSEMBLY = "0c5b1f7e-6a1d-4f0c-9b52-3d8e7a641f20"
+"""Version id of the last month's first delivery."""
+_DAY = re.compile(rb",(\d{4}-\d{2}-\d{2})T")
 _ACCOUNT_ID = re.compile(rb"(?<![0-9A-Za-z])\d{12}(?![0-9A-Za-z])")
 GZIP_LEVEL = 1
 """The file lives for minutes; speed counts."""
@@ -37,6 +41,8 @@ class SeededAws(NamedTuple):
     """By name."""
     source: str
     """Address of the cost report, for `allot cost import`."""
+    new_ids: Mapping[str, str]
+    """By the account ids of the sample report."""
 
 
 def seed(company: Company) -> SeededAws:
@@ -45,7 +51,13 @@ def seed(company: Company) -> SeededAws:
     new_ids = {company.sample_payer: management_account_id}
     new_ids |= {account.sample_id: account_ids[account.name] for account in company.accounts}
     _put_reports(company, new_ids)
-    return SeededAws(management_account_id, account_ids, f"s3://{company.replica_bucket}/{company.prefix}")
+    source = f"s3://{company.replica_bucket}/{company.prefix}"
+    return SeededAws(management_account_id, account_ids, source, new_ids)
+
+
+def deliver_whole(company: Company, aws: SeededAws) -> None:
+    """The last month again: all of it, and with usage of the days before that came late."""
+    _put_period(company, aws.new_ids, _folders(company)[-1])
 
 
 def vend(company: Company, account: VendedAccount) -> str:
@@ -139,24 +151,56 @@ def _unit(client: OrganizationsClient, units: dict[str, str], path: str) -> str:
 
 
 def _put_reports(company: Company, new_ids: Mapping[str, str]) -> None:
-    """Data before manifests, as a delivery that is complete when its manifest is there."""
     s3 = boto3.client("s3")
     s3.create_bucket(Bucket=company.replica_bucket)
     s3.put_bucket_versioning(Bucket=company.replica_bucket, VersioningConfiguration={"Status": "Enabled"})
+    *earlier, last = _folders(company)
+    for folder in earlier:
+        _put_period(company, new_ids, folder)
+    _put_period(company, new_ids, last, until=company.delivered_until)
+
+
+def _folders(company: Company) -> list[Path]:
     months = [period.replace("-", "") for period in company.billing_periods]
-    periods = [folder for folder in sorted(REPORTS.glob("*/*")) if folder.name[: len("YYYYMM")] in months]
-    files = [file for folder in periods for file in sorted(folder.rglob("*")) if file.is_file()]
+    return [folder for folder in sorted(REPORTS.glob("*/*")) if folder.name[: len("YYYYMM")] in months]
+
+
+def _put_period(company: Company, new_ids: Mapping[str, str], folder: Path, until: date | None = None) -> None:
+    """Data before manifests, as a delivery that is complete when its manifest is there."""
+    s3 = boto3.client("s3")
+    files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
+    assembly = next(file.parent.name for file in files if file.suffix == ".gz")
     for file in sorted(files, key=lambda file: file.suffix == ".json"):
         key = f"{company.prefix}/{file.relative_to(REPORTS).as_posix()}"
-        s3.put_object(Bucket=company.replica_bucket, Key=key, Body=_rewritten(file, company, new_ids))
+        content = _rewritten(file, company, new_ids, until)
+        if until:
+            key, content = (
+                key.replace(assembly, EARLY_ASSEMBLY),
+                content.replace(assembly.encode(), EARLY_ASSEMBLY.encode()),
+            )
+        s3.put_object(Bucket=company.replica_bucket, Key=key, Body=content)
 
 
-def _rewritten(file: Path, company: Company, new_ids: Mapping[str, str]) -> bytes:
+def _rewritten(file: Path, company: Company, new_ids: Mapping[str, str], until: date | None) -> bytes:
     content = file.read_bytes()
     if file.suffix == ".gz":
-        return gzip.compress(with_account_ids(gzip.decompress(content), new_ids), GZIP_LEVEL)
+        text = gzip.decompress(content)
+        return gzip.compress(with_account_ids(to_date(text, until) if until else text, new_ids), GZIP_LEVEL)
     named = content.replace(b'"finops-cur-replica"', f'"{company.source_bucket}"'.encode())
     return with_account_ids(named, new_ids)
+
+
+def to_date(text: bytes, until: date) -> bytes:
+    """The lines up to that day, and of this day every second one: the rest of its usage is not known yet."""
+    header, *lines = text.splitlines(keepends=True)
+    last = until.isoformat().encode()
+    kept = []
+    for number, line in enumerate(lines):
+        match = _DAY.search(line)
+        day = match[1] if match else b""
+        if day < last or (day == last and number % 2):
+            kept.append(line)
+    return b"".join([header, *kept])
 
 
 def with_account_ids(content: bytes, new_ids: Mapping[str, str]) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Self
 
@@ -35,6 +35,21 @@ class Decided(Model):
     """What the owner submits after the rejection."""
     fitting_amounts: str = ""
     """What fits once the budget has been lowered."""
+
+
+class DemoWorkload(Model):
+    """A workload whose estimate is approved, and which claims resources."""
+
+    product: str
+    name: str
+    account: str
+    """By its name."""
+    launch: str
+    owner: str
+    decided_by: str
+    monthly: tuple[str, ...]
+    """As `--monthly` takes them."""
+    resource: str
 
 
 class Delegation(Model):
@@ -79,6 +94,8 @@ class Company(Model):
     """A change to the budget, which puts a product over it."""
     accounts_joined: datetime
     billing_periods: tuple[str, ...]
+    delivered_until: date
+    """What the last month's first delivery reaches to."""
     source_bucket: str
     """Where AWS delivers the report; its manifests name it."""
     replica_bucket: str
@@ -98,6 +115,7 @@ class Company(Model):
     """Registered before it is vended."""
     by_rule: VendedAccount
     """A rule suggests where it belongs."""
+    workload: DemoWorkload
 
     @classmethod
     def read(cls) -> Self:

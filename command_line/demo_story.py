@@ -135,8 +135,36 @@ class Story:
                 admin.email,
             )
         self.vend_accounts()
+        self.import_spend(aws)
+        self.plan_a_workload(aws)
+
+    def import_spend(self, aws: SeededAws) -> None:
+        """Twice, because AWS delivers a month again and again until it has invoiced it."""
+        from command_line.demo_aws import deliver_whole  # noqa: PLC0415 - as above
+
+        company = self.company
         self.step("Actual spend is imported from the replicated Cost and Usage Report")
         self.run("cost", "import", aws.source, "--as", company.engineer.email)
+        self.step("AWS delivers the last month again: whole, and with usage that came late")
+        deliver_whole(company, aws)
+        last = company.billing_periods[-1]
+        self.run("cost", "import", aws.source, "--as", company.engineer.email)
+        self.run("cost", "history", last)
+
+    def plan_a_workload(self, aws: SeededAws) -> None:
+        workload = self.company.workload
+        named, account_id = (workload.product, workload.name), aws.account_ids[workload.account]
+        owner, decided_by = ("--as", workload.owner), ("--as", workload.decided_by)
+        self.step(
+            "A workload: its estimate is approved, and what one of its resources costs is its own from tomorrow on"
+        )
+        self.run("workload", "create", *named, "--account", account_id, "--launch", workload.launch, *owner)
+        monthly = [part for amount in workload.monthly for part in ("--monthly", amount)]
+        self.run("workload", "submit", *named, *monthly, *owner)
+        self.run("workload", "approve", *named, *decided_by)
+        self.run("resource", "search", "--account", account_id, "--open")
+        self.run("resource", "claim", *named, "--resource", workload.resource, *owner)
+        self.run("workload", "to-schedule", workload.product, *self._year)
 
     def vend_accounts(self) -> None:
         """From vending to budget in seconds: once because the account was expected, once because a rule suggests it."""
@@ -185,6 +213,8 @@ class Story:
             ("schedule", "request", over.product, *self._year, *fits, "--as", over.owner),
             ("schedule", "grant", over.product, *self._year, "--as", over.decided_by),
             ("tasks", "--as", company.admin.email),
+            ("cost", "show", company.billing_periods[-1]),
+            ("export", "rollup", *self._year, "--format", "xlsx", "--to", "rollup.xlsx", "--as", company.admin.email),
             ("audit", over.product),
         ]
         program = _program(self._state_dir_given)
