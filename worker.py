@@ -44,6 +44,7 @@ from activities.notifications import Notifying, notifying
 from activities.organizations import Organizations, Surroundings
 from activities.people_files import PeopleFiles
 from activities.resource_search import ResourceSearches
+from activities.restatements import Restatements
 from activities.schedule_waiting import ScheduleWaiting
 from domain.account_process import ACCOUNT_EVENTS_QUEUE
 from domain.errors import AllotError, Unavailable
@@ -128,7 +129,12 @@ def hands(settings: Settings, ledger: Ledger, client: Client, told: Notifying | 
             estimates.step,
             searches.search,
         ),
-        (costs.find_deliveries, costs.import_delivery, FirstBills(ledger, url, starter).record),
+        (
+            costs.find_deliveries,
+            costs.import_delivery,
+            FirstBills(ledger, url, starter).record,
+            Restatements(ledger, url).record,
+        ),
         (organizations.sync,),
         (intake.receive,),
         (told.collect, told.send) if told and told.channels else (),

@@ -27,9 +27,11 @@ from domain import (
     estimate_waiting,
     expected_account,
     first_bill,
+    metric_choice,
     people,
     people_commands,
     people_import,
+    restatement,
     schedule,
     schedule_commands,
     schedule_decisions,
@@ -56,6 +58,8 @@ RULES: Mapping[type[Command], Rule] = {
     **expected_account.RULES,
     **alignment.RULES,
     **cost.RULES,
+    **restatement.RULES,
+    **metric_choice.RULES,
     **first_bill.RULES,
     **workload_commands.RULES,
     **estimate_commands.RULES,
@@ -78,6 +82,8 @@ _ALL_FACTS: tuple[type[Fact], ...] = (
     *cost.FACTS,
     *workload.FACTS,
     *claim.FACTS,
+    *restatement.FACTS,
+    *metric_choice.FACTS,
 )
 FACTS: Mapping[str, type[Fact]] = {fact.fact_name: fact for fact in _ALL_FACTS}
 if len(FACTS) < len(_ALL_FACTS):
@@ -100,6 +106,8 @@ FOLDS: Mapping[str, Fold] = {
     "workload": Fold(workload.Workload(), workload.evolve),
     "claim": Fold(claim.Resource(), claim.evolve),
     "cost": Fold(cost.CostPeriod(), cost.evolve),
+    "account_cost": Fold(frozenset(), restatement.evolve),
+    "cost_metric": Fold({}, metric_choice.evolve),
     "refusal": Fold(None, lambda _state, fact: fact),
 }
 """By stream category."""
@@ -122,6 +130,7 @@ AnyCommand = Annotated[
     | schedule_decisions.DenyReschedule
     | closing.CloseMonth
     | closing.ReopenMonth
+    | metric_choice.ChooseMetric
     | account_allocating.AllocateAccount
     | account_allocating.ProposeAllocation
     | account_proposals.AcceptProposal

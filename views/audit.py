@@ -31,6 +31,7 @@ from domain.budget import AnnualApproved, BudgetLoaded, ProductWithdrawn
 from domain.closing import MonthClosed, MonthReopened
 from domain.cost import PeriodImported
 from domain.decision import CommandRefused, Fact, RecordedEvent
+from domain.metric_choice import MetricChosen
 from domain.people import (
     Deactivated,
     Delegated,
@@ -42,6 +43,7 @@ from domain.people import (
     Reactivated,
     Registered,
 )
+from domain.restatement import AccountRestated
 from domain.schedule import FACTS as SCHEDULE_FACTS
 from domain.schedule import ScheduleFact
 from domain.waiting import Escalated, Reminded
@@ -106,6 +108,8 @@ _FACTS: tuple[type[Fact], ...] = (
     PeriodImported,
     *workload.FACTS,
     *claim.FACTS,
+    AccountRestated,
+    MetricChosen,
 )
 
 
@@ -162,6 +166,10 @@ def subjects(fact: Fact) -> list[str]:
         case claim.ClaimFact():
             product = path_text(fact.product)
             return [product, key_text(product, fact.workload), fact.account_id, fact.resource]
+        case AccountRestated():
+            return [fact.account_id, str(fact.billing_period), fact.to_version]
+        case MetricChosen():
+            return [str(fact.fiscal_year)]
         case CommandRefused():
             return [fact.subject, *fact.subject.split("/", 1)[1:]]
         case _:

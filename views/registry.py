@@ -14,6 +14,7 @@ from views import (
     budgets,
     claims,
     closing,
+    cost_periods,
     expected_accounts,
     people,
     rollup,
@@ -36,6 +37,7 @@ PROJECTIONS: tuple[Projection, ...] = (
     workloads.PROJECTION,
     claims.PROJECTION,  # after workloads, with which claims end
     tasks.PROJECTION,  # after all whose rows it looks at: people, budgets, schedules, accounts, workloads
+    cost_periods.PROJECTION,
     actuals.PROJECTION,
     audit.PROJECTION,
     rollup.PROJECTION,  # the last one: it adds up what the others changed

@@ -350,38 +350,130 @@ CREATE INDEX ON tasks_v4 (fiscal_year, position);
 
 CREATE TABLE cost_periods_v4 (
     billing_period date NOT NULL,
+    payer_account_id text COLLATE "C" NOT NULL,
     fiscal_year bigint NOT NULL,
     source text COLLATE "C" NOT NULL,
     report_version text COLLATE "C" NOT NULL,
+    shown_version text COLLATE "C" NOT NULL,
+    format text COLLATE "C" NOT NULL,
+    currency text COLLATE "C" NOT NULL,
+    lines bigint NOT NULL,
+    totals jsonb NOT NULL,
+    total numeric(60,18) NOT NULL,
+    is_final boolean NOT NULL,
+    final_version text COLLATE "C" NOT NULL,
+    versions bigint NOT NULL,
+    imported_at timestamptz NOT NULL,
+    PRIMARY KEY (billing_period, payer_account_id)
+);
+
+CREATE TABLE cost_versions_v4 (
+    billing_period date NOT NULL,
     payer_account_id text COLLATE "C" NOT NULL,
+    report_version text COLLATE "C" NOT NULL,
+    ordinal bigint NOT NULL,
+    replaced text COLLATE "C" NOT NULL,
+    source text COLLATE "C" NOT NULL,
     manifest_hash text COLLATE "C" NOT NULL,
+    format text COLLATE "C" NOT NULL,
+    engine text COLLATE "C" NOT NULL,
     currency text COLLATE "C" NOT NULL,
     lines bigint NOT NULL,
     rows bigint NOT NULL,
     totals jsonb NOT NULL,
-    total numeric(60,18) NOT NULL,
+    upfront numeric(60,18) NOT NULL,
+    true_up numeric(60,18) NOT NULL,
+    unclassified jsonb NOT NULL,
+    split_lines bigint NOT NULL,
+    invoices jsonb NOT NULL,
+    is_final boolean NOT NULL,
+    booked_in date,
+    restated bigint NOT NULL,
+    position bigint NOT NULL,
     imported_at timestamptz NOT NULL,
-    PRIMARY KEY (billing_period)
+    PRIMARY KEY (billing_period, payer_account_id, report_version)
+);
+
+CREATE TABLE cost_restatements_v4 (
+    billing_period date NOT NULL,
+    account_id text COLLATE "C" NOT NULL,
+    payer_account_id text COLLATE "C" NOT NULL,
+    report_version text COLLATE "C" NOT NULL,
+    replaced text COLLATE "C" NOT NULL,
+    before jsonb NOT NULL,
+    after jsonb NOT NULL,
+    first_changed date NOT NULL,
+    last_changed date NOT NULL,
+    adjustment boolean NOT NULL,
+    booked_in date,
+    recorded_at timestamptz NOT NULL,
+    PRIMARY KEY (billing_period, account_id, payer_account_id, report_version)
+);
+
+CREATE TABLE cost_metrics_v4 (
+    fiscal_year bigint NOT NULL,
+    metric text COLLATE "C" NOT NULL,
+    note text COLLATE "C" NOT NULL,
+    chosen_by uuid NOT NULL,
+    chosen_at timestamptz NOT NULL,
+    PRIMARY KEY (fiscal_year)
 );
 
 CREATE TABLE monthly_actuals_v4 (
     billing_period date NOT NULL,
+    payer_account_id text COLLATE "C" NOT NULL,
     account_id text COLLATE "C" NOT NULL,
     service text COLLATE "C" NOT NULL,
     charge_type text COLLATE "C" NOT NULL,
-    amount numeric(60,18) NOT NULL,
-    PRIMARY KEY (billing_period, account_id, service, charge_type)
+    unblended numeric(60,18) NOT NULL,
+    amortized numeric(60,18) NOT NULL,
+    net_unblended numeric(60,18) NOT NULL,
+    net_amortized numeric(60,18) NOT NULL,
+    PRIMARY KEY (billing_period, payer_account_id, account_id, service, charge_type)
 );
 
 CREATE TABLE daily_spend_v4 (
     account_id text COLLATE "C" NOT NULL,
     billing_period date NOT NULL,
     day date NOT NULL,
-    amount numeric(60,18) NOT NULL,
-    PRIMARY KEY (account_id, billing_period, day)
+    payer_account_id text COLLATE "C" NOT NULL,
+    unblended numeric(60,18) NOT NULL,
+    amortized numeric(60,18) NOT NULL,
+    net_unblended numeric(60,18) NOT NULL,
+    net_amortized numeric(60,18) NOT NULL,
+    PRIMARY KEY (account_id, billing_period, day, payer_account_id)
 );
 
 CREATE INDEX ON daily_spend_v4 (billing_period, account_id);
+
+CREATE TABLE cost_adjustments_v4 (
+    account_id text COLLATE "C" NOT NULL,
+    booked_in date NOT NULL,
+    billing_period date NOT NULL,
+    payer_account_id text COLLATE "C" NOT NULL,
+    report_version text COLLATE "C" NOT NULL,
+    fiscal_year bigint NOT NULL,
+    unblended numeric(60,18) NOT NULL,
+    amortized numeric(60,18) NOT NULL,
+    net_unblended numeric(60,18) NOT NULL,
+    net_amortized numeric(60,18) NOT NULL,
+    PRIMARY KEY (account_id, booked_in, billing_period, payer_account_id, report_version)
+);
+
+CREATE INDEX ON cost_adjustments_v4 (billing_period, payer_account_id);
+
+CREATE TABLE daily_shares_v4 (
+    account_id text COLLATE "C" NOT NULL,
+    billing_period date NOT NULL,
+    day date NOT NULL,
+    product text COLLATE "C" NOT NULL,
+    workload text COLLATE "C" NOT NULL,
+    unblended numeric(60,18) NOT NULL,
+    amortized numeric(60,18) NOT NULL,
+    net_unblended numeric(60,18) NOT NULL,
+    net_amortized numeric(60,18) NOT NULL,
+    PRIMARY KEY (account_id, billing_period, day, product, workload)
+);
 
 CREATE TABLE account_shares_v4 (
     account_id text COLLATE "C" NOT NULL,
@@ -490,9 +582,19 @@ CREATE VIEW tasks AS SELECT * FROM tasks_v4;
 
 CREATE VIEW cost_periods AS SELECT * FROM cost_periods_v4;
 
+CREATE VIEW cost_versions AS SELECT * FROM cost_versions_v4;
+
+CREATE VIEW cost_restatements AS SELECT * FROM cost_restatements_v4;
+
+CREATE VIEW cost_metrics AS SELECT * FROM cost_metrics_v4;
+
 CREATE VIEW monthly_actuals AS SELECT * FROM monthly_actuals_v4;
 
 CREATE VIEW daily_spend AS SELECT * FROM daily_spend_v4;
+
+CREATE VIEW cost_adjustments AS SELECT * FROM cost_adjustments_v4;
+
+CREATE VIEW daily_shares AS SELECT * FROM daily_shares_v4;
 
 CREATE VIEW account_shares AS SELECT * FROM account_shares_v4;
 
@@ -505,6 +607,6 @@ CREATE VIEW rollup AS SELECT * FROM rollup_v4;
 CREATE VIEW rollup_months AS SELECT * FROM rollup_months_v4;
 
 INSERT INTO view_generations (generation, position, live, definition)
-    VALUES (4, 0, true, '4066a1e351abf1ee');
+    VALUES (4, 0, true, '192042ccb441541c');
 
 END $$;
