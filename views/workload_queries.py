@@ -38,12 +38,12 @@ _ONE = f"{_SELECT} WHERE w.product = %(node)s AND w.workload = %(workload)s"
 _DAY = SQL(
     "least(greatest(r.usage_date, r.billing_period), (r.billing_period + interval '1 month' - interval '1 day')::date)"
 )
-# What claimed resources have cost on the days on which the workload had them, in the version of the report in force.
+# What claimed resources have cost on the days on which the workload had them, in the version that is shown.
 _ACTUAL = """
 SELECT c.component, r.billing_period, sum(coalesce(r.{metric}, r.unblended)) FROM claims c
 JOIN claimed_cost_rows r ON (r.account_id, r.resource) = (c.account_id, c.resource)
     AND {day} >= c.since AND {day} < coalesce(c.until, 'infinity')
-JOIN cost_periods p ON (p.billing_period, p.report_version) = (r.billing_period, r.report_version)
+JOIN cost_periods p ON (p.billing_period, p.shown_version) = (r.billing_period, r.report_version)
 WHERE c.product = %(node)s AND c.workload = %(workload)s GROUP BY 1, 2"""
 _CLAIMS = """
 SELECT c.account_id, c.resource, c.component, c.since, c.until, EXISTS (

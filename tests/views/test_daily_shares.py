@@ -146,7 +146,8 @@ def by_the_query(connection: psycopg.Connection[Any], case: Case) -> dict[tuple[
             ],
         )
         cursor.executemany(
-            f"INSERT INTO claims VALUES ('{ONE}', %s, %s, %s, 'A/B/C/claimed', %s)",
+            f"INSERT INTO claims VALUES ('{ONE}', %s, %s, %s, 'A/B/C/claimed', %s, 'application', NULL, "
+            "gen_random_uuid(), now(), '')",
             {(one.resource, one.since, one.until, one.workload) for one in case.claimed},
         )
         cursor.executemany(
@@ -189,7 +190,8 @@ def claimed(log: ListLog, projector: Projector, database_url: str) -> Projector:
                 [ONE, day],
             )
         connection.execute(
-            f"INSERT INTO claims_v{MIGRATED_GENERATION} VALUES (%s, 'arn:db', '2026-05-04', '2026-05-06', %s, 'db')",
+            f"INSERT INTO claims_v{MIGRATED_GENERATION} VALUES (%s, 'arn:db', '2026-05-04', '2026-05-06', %s, 'db', "
+            "'database', NULL, gen_random_uuid(), now(), '')",
             [ONE, BOOKS],
         )
     log.add(vended(ONE), allocated(ONE, date(2026, 1, 1), Books="50", Cart="50"), imported(costs, "2026-05"))
