@@ -24,7 +24,7 @@ import pyarrow as pa
 
 from activities import cost_athena_sql as sql
 from activities.athena import Athena, AthenaPlace, Ran
-from activities.athena_output import brought
+from activities.athena_output import unloaded
 from activities.athena_tables import registered
 from activities.cost_adding import Adding
 from activities.cost_aggregate import Aggregate, connect, engine_errors, finished
@@ -35,6 +35,7 @@ from activities.cost_fetching import Accepted, Room
 from activities.cost_files import S3_SCHEME, Report
 from activities.cost_footers import Footer, read_footers
 from activities.cost_grouping import METRICS, SPLIT
+from activities.cost_manifest import Manifest
 from activities.cost_money import TRUE_UP, UPFRONT
 from activities.cost_source import Source, find_source
 from domain.errors import BadInput, Unavailable
@@ -83,9 +84,10 @@ def aggregated_by_athena(
     try:
         with engine_errors(memory_mb):
             adding = Adding(connection, accepted.manifest.format)
-            reading = _Reading(Athena(limits.place, report), limits.place, connection, adding, scratch, report, room)
+            athena, manifest = Athena(limits.place, report), accepted.manifest
+            reading = _Reading(athena, limits.place, manifest, connection, adding, scratch, report, room)
             for number, group in enumerate(alike):
-                reading.add(group, sha256(f"{accepted.manifest.content_hash}/{run}/{number}".encode()).hexdigest())
+                reading.add(group, sha256(f"{manifest.content_hash}/{run}/{number}".encode()).hexdigest())
             control = finished(connection)
         lines = sum(footer.lines for group in alike for footer in group.footers)
         if control.lines != lines:
@@ -102,13 +104,14 @@ class _Reading:
         self,
         athena: Athena,
         place: AthenaPlace,
+        manifest: Manifest,
         connection: duckdb.DuckDBPyConnection,
         adding: Adding,
         scratch: Path,
         report: Report,
         room: Room,
     ) -> None:
-        self._athena, self._place = athena, place
+        self._athena, self._place, self._manifest = athena, place, manifest
         self._connection, self._adding = connection, adding
         self._scratch, self._report, self._room = scratch, report, room
         self.scanned_bytes = 0
@@ -131,13 +134,16 @@ class _Reading:
             return sql.detail_query(table, source, addresses, tries[-1])
 
         self._run(detail, f"{token}/detail", "adding up on Athena")
-        with brought(tries[-1], self._scratch, self._room, self._report) as files:
+        with unloaded(tries[-1], self._manifest, self._scratch, self._report, self._room) as files:
             ran = self._run(
                 lambda _: sql.control_query(table, source, addresses), f"{token}/control", "control totals on Athena"
             )
             self._connection.register("control_groups", self._control_groups(ran, source))
-            self._adding.add_groups(_detail_groups(files, source), "SELECT * FROM control_groups", source)
+            self._adding.add_control("SELECT * FROM control_groups", source)
             self._connection.unregister("control_groups")
+            for file in files:
+                self._adding.add_detail(_groups_in(file.path), source)
+                file.path.unlink()
         if self._adding.has_bad():
             raise self._explained(table, group, token)
 
@@ -216,11 +222,9 @@ def _folder(addresses: Sequence[str]) -> str:
     return S3_SCHEME + posixpath.commonpath(paths)
 
 
-def _detail_groups(files: Sequence[Path], source: Source) -> str:
-    if files:
-        paths = ", ".join("'" + str(path).replace("'", "''") + "'" for path in files)
-        return f"SELECT * FROM read_parquet([{paths}], hive_partitioning = false)"  # noqa: S608 - our own paths
-    return sql.no_detail(source)
+def _groups_in(path: Path) -> str:
+    place = str(path).replace("'", "''")
+    return f"SELECT * FROM read_parquet('{place}', hive_partitioning = false)"  # noqa: S608 - our own path
 
 
 def _control_schema(source: Source) -> pa.Schema:

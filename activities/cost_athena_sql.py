@@ -66,12 +66,6 @@ def detail_query(table: str, source: Source, addresses: Sequence[str], prefix: s
     return f"UNLOAD ({groups}) TO {_quoted(prefix)} WITH (format = 'PARQUET', compression = 'SNAPPY')"
 
 
-def no_detail(source: Source) -> str:
-    """The groups of a report without lines, which Athena makes no file of."""
-    selected = [f"CAST(NULL AS {source.types[name]}) AS {name}" for name in source.places]
-    return grouped_detail_sql(f"SELECT {', '.join(selected)} WHERE false", source)
-
-
 def control_query(table: str, source: Source, addresses: Sequence[str]) -> str:
     """A query of `control_result` columns."""
     return grouped_control_sql(raw_sql(table, source, addresses), source, TRINO)

@@ -171,7 +171,7 @@ def test_athena_and_this_machine_come_to_the_same(athena: DuckAthena, tmp_path: 
     # Nothing is left behind, in the catalogue, in S3 or here.
     assert aws("glue").get_tables(DatabaseName=DATABASE)["TableList"] == []
     assert "Contents" not in aws("s3").list_objects_v2(Bucket="results")
-    assert not list(tmp_path.glob("athena-*"))
+    assert not list(tmp_path.glob("part-*"))
 
 
 def test_an_import_says_which_engine_it_was_and_what_was_scanned(
