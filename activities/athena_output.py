@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from activities.aws_access import AwsAccess
 from activities.cost_bucket import Bucket, aws_errors, client_config, parsed
@@ -36,24 +36,43 @@ def unloaded(
     connect: Callable[[], S3Client] = own_s3,
 ) -> Iterator[Iterator[Part]]:
     """The files below a prefix, which nobody else writes to: made of that report, and brought here as its parts are
-    (see `cost_fetching.fetched`). At the end they are removed, there and here."""
-    bucket, key = parsed(prefix)
+    (see `cost_fetching.fetched`)."""
     with aws_errors(prefix):
-        client = connect()
-        pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
-        found = [entry for page in pages for entry in page.get("Contents", [])]
-    pins = [
-        Pin(Address(f"{S3_SCHEME}{bucket}/{entry['Key']}"), entry["Size"], entry["ETag"])
-        for entry in sorted(found, key=lambda entry: entry["Key"])
-        if entry["Size"]
-    ]
+        found = _listed(connect(), prefix)
+    pins = [Pin(entry.address, entry.size, entry.tag) for entry in found if entry.size]
     parts = tuple(PinnedPart(pin.address, pin) for pin in pins)
+    with closing(fetched(Bucket(prefix, connect), Accepted(manifest, parts), folder, report, room)) as files:
+        yield files
+
+
+@contextmanager
+def cleared(prefix: str, connect: Callable[[], S3Client] = own_s3) -> Iterator[None]:
+    """At the end nothing is left below a prefix; Athena itself leaves there what a query that failed has written."""
     try:
-        with closing(fetched(Bucket(prefix, connect), Accepted(manifest, parts), folder, report, room)) as files:
-            yield files
+        yield
     finally:
-        names: list[ObjectIdentifierTypeDef] = [{"Key": entry["Key"]} for entry in found]
+        bucket, _ = parsed(prefix)
         with aws_errors(prefix):
+            client = connect()
+            names: list[ObjectIdentifierTypeDef] = [
+                {"Key": parsed(each.address)[1]} for each in _listed(client, prefix)
+            ]
             for first in range(0, len(names), DELETED_AT_ONCE):
                 chosen = names[first : first + DELETED_AT_ONCE]
                 client.delete_objects(Bucket=bucket, Delete={"Objects": chosen, "Quiet": True})
+
+
+class _Listed(NamedTuple):
+    address: Address
+    size: int
+    tag: str
+
+
+def _listed(client: S3Client, prefix: str) -> list[_Listed]:
+    bucket, key = parsed(prefix)
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
+    return [
+        _Listed(Address(f"{S3_SCHEME}{bucket}/{entry['Key']}"), entry["Size"], entry["ETag"])
+        for page in pages
+        for entry in page.get("Contents", [])
+    ]

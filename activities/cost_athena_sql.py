@@ -61,8 +61,8 @@ def table_columns(source: Source) -> dict[str, str]:
 
 
 def detail_query(table: str, source: Source, addresses: Sequence[str], prefix: str) -> str:
-    """Puts the groups of the detail below a prefix, as Parquet, in exact decimals."""
-    groups = grouped_detail_sql(raw_sql(table, source, addresses), source, TRINO)
+    """Puts the groups of the detail below a prefix, as Parquet, in exact decimals, each with its number of lines."""
+    groups = grouped_detail_sql(raw_sql(table, source, addresses), source, TRINO, counted=True)
     return f"UNLOAD ({groups}) TO {_quoted(prefix)} WITH (format = 'PARQUET', compression = 'SNAPPY')"
 
 

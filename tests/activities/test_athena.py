@@ -18,7 +18,7 @@ from temporalio.exceptions import CancelledError
 
 from activities import athena as module
 from activities.athena import PAGE_ROWS, QUERY_BYTES_MAX, STARTS_MAX, Athena, AthenaPlace
-from activities.athena_output import unloaded
+from activities.athena_output import cleared, unloaded
 from activities.athena_tables import registered
 from activities.contracts import Progress
 from activities.cost_fetching import ROOM
@@ -209,11 +209,15 @@ def test_results_are_brought_here_and_taken_away_there(aws_endpoint: str, tmp_pa
     client.create_bucket(Bucket="results")
     for name in ("unloaded/a/1", "unloaded/a/2", "unloaded/ab/3"):
         client.put_object(Bucket="results", Key=name, Body=name.encode())
-    with unloaded("s3://results/unloaded/a/", MANIFEST, tmp_path, unheard, ROOM) as parts:
+    with (
+        cleared("s3://results/unloaded/a/"),
+        unloaded("s3://results/unloaded/a/", MANIFEST, tmp_path, unheard, ROOM) as parts,
+    ):
         assert [part.path.read_text() for part in parts] == ["unloaded/a/1", "unloaded/a/2"]
     assert [entry["Key"] for entry in client.list_objects_v2(Bucket="results")["Contents"]] == ["unloaded/ab/3"]
     with (
         pytest.raises(BadInput, match="ALLOT_COST_SCRATCH_MB allows 0"),
+        cleared("s3://results/unloaded/ab/"),
         unloaded("s3://results/unloaded/ab/", MANIFEST, tmp_path, unheard, ROOM._replace(bytes_max=3)) as parts,
     ):
         next(parts)
