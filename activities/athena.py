@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import boto3
@@ -39,7 +40,7 @@ QUERY_BYTES_MAX = 262_144
 PAGE_ROWS = 1_000
 """The most that Athena gives at once."""
 STARTS_MAX = 5
-"""Times that a query is started again that failed for a reason that may pass, or that somebody stopped."""
+"""Times that one run starts a query that failed for a reason that may pass, or that somebody stopped, say."""
 REASON_CHARS_MAX = 500
 ATTEMPTS_MAX = 8
 """Of one call, by the client: Athena throttles starts and looks at some dozens a second for a whole account."""
@@ -82,6 +83,10 @@ class Ran:
 
     execution_id: str
     scanned_bytes: int
+    number: int
+    """Of the try that it was."""
+    at_once: bool
+    """Whether it was done when it was first looked at, as one is that an earlier attempt has started."""
 
 
 class Athena:
@@ -98,22 +103,23 @@ class Athena:
             self._client = connect()
         self._place, self._report, self._sleep = place, report, sleep
 
-    def run(self, query: Callable[[int], str], token: str, step: str) -> Ran:
-        """Runs it to its end. `query` is given the number of the try, which the place of its results may depend on.
+    def run(self, query: Callable[[int], str], token: str, step: str, first: int = 0) -> Ran:
+        """Runs it to its end. `query` is given the number of the try, which the place of its results may depend on; the
+        first try has another one where the results of an earlier one are of no use any more.
 
         Raises BadInput for what a person must see to, Unavailable for what may pass.
         """
         execution_id = ""
-        for number in range(STARTS_MAX):
+        for number in range(first, first + STARTS_MAX):
             execution_id = self._start(query(number), f"{token}/{number}")
             try:
-                ended = self._watched(execution_id, step)
+                ended, looks = self._watched(execution_id, step)
             except BaseException:  # cancelled, or without an answer for too long: nobody waits for it any more
                 self._stop(execution_id)
                 raise
             status = ended["Status"]
             if status["State"] not in ENDED_BADLY:
-                return Ran(execution_id, ended.get("Statistics", {}).get("DataScannedInBytes", 0))
+                return Ran(execution_id, ended.get("Statistics", {}).get("DataScannedInBytes", 0), number, looks == 1)
             error = status.get("AthenaError", {})
             passing = status["State"] == "CANCELLED" or error.get("Retryable", False)
             if not passing:
@@ -164,13 +170,14 @@ class Athena:
                 raise
         return started["QueryExecutionId"]
 
-    def _watched(self, execution_id: str, step: str) -> QueryExecutionTypeDef:
+    def _watched(self, execution_id: str, step: str) -> tuple[QueryExecutionTypeDef, int]:
+        """How it ended, and at which look that was seen."""
         pause, waited = FIRST_LOOK_S, 0.0
-        while True:
+        for look in count(1):
             with errors_of(_SERVICE):
                 found = self._client.get_query_execution(QueryExecutionId=execution_id)["QueryExecution"]
             if found["Status"]["State"] in ("SUCCEEDED", *ENDED_BADLY):
-                return found
+                return found, look
             if waited >= QUERY_WITHIN_S:
                 raise Unavailable(
                     f"Athena has not ended the query {execution_id} ({step}) within {QUERY_WITHIN_S:,} s; it was "
@@ -183,6 +190,7 @@ class Athena:
                 self._sleep(part := min(REPORT_INTERVAL_S, pause - slept))
                 slept += part
             waited, pause = waited + pause, min(LOOK_MAX_S, pause * LOOK_FACTOR)
+        raise AssertionError("there is always another look")
 
     def _stop(self, execution_id: str) -> None:
         with errors_of(_SERVICE):

@@ -1,18 +1,18 @@
-"""Results of queries that Athena has put into S3 (UNLOAD): brought here, and taken away there."""
+"""Results of queries that Athena has put into S3 (UNLOAD): brought here one after the other, and taken away there."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from activities.aws_access import AwsAccess
-from activities.contracts import Progress
-from activities.cost_bucket import aws_errors, client_config, parsed
-from activities.cost_fetching import BYTES_PER_MB, SCRATCH_SETTING, Room
-from activities.cost_files import Report
-from domain.errors import BadInput
+from activities.cost_bucket import Bucket, aws_errors, client_config, parsed
+from activities.cost_fetching import Accepted, PinnedPart, Room, fetched
+from activities.cost_files import S3_SCHEME, Pin, Report
+from activities.cost_lines import Part
+from activities.cost_manifest import Address, Manifest
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -27,38 +27,52 @@ def own_s3() -> S3Client:
 
 
 @contextmanager
-def brought(
-    prefix: str, folder: Path, room: Room, report: Report, connect: Callable[[], S3Client] = own_s3
-) -> Iterator[list[Path]]:
-    """All files below a prefix, which nobody else writes to. At the end they are removed, here and there."""
-    bucket, key = parsed(prefix)
+def unloaded(
+    prefix: str,
+    manifest: Manifest,
+    folder: Path,
+    report: Report,
+    room: Room,
+    connect: Callable[[], S3Client] = own_s3,
+) -> Iterator[Iterator[Part]]:
+    """The files below a prefix, which nobody else writes to: made of that report, and brought here as its parts are
+    (see `cost_fetching.fetched`)."""
     with aws_errors(prefix):
-        client = connect()
-        pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
-        found = {entry["Key"]: entry["Size"] for page in pages for entry in page.get("Contents", []) if entry["Size"]}
-    whole = sum(found.values())
-    if whole > room.bytes_max:
-        raise BadInput(
-            f"What Athena has made of the report needs {-(-whole // BYTES_PER_MB):,} MB on disk, and {SCRATCH_SETTING} "
-            f"allows {room.bytes_max // BYTES_PER_MB:,}. Raise it.",
-            code="NoRoom",
-        )
-    paths: list[Path] = []
+        found = _listed(connect(), prefix)
+    pins = [Pin(entry.address, entry.size, entry.tag) for entry in found if entry.size]
+    parts = tuple(PinnedPart(pin.address, pin) for pin in pins)
+    with closing(fetched(Bucket(prefix, connect), Accepted(manifest, parts), folder, report, room)) as files:
+        yield files
+
+
+@contextmanager
+def cleared(prefix: str, connect: Callable[[], S3Client] = own_s3) -> Iterator[None]:
+    """At the end nothing is left below a prefix; Athena itself leaves there what a query that failed has written."""
     try:
-        done = 0
-        for number, (name, size) in enumerate(sorted(found.items())):
-            report(Progress(step="downloading", done=done, whole=whole))
-            paths.append(folder / f"athena-{number:05d}.parquet")
-            with aws_errors(prefix):
-                client.download_file(bucket, name, str(paths[-1]))
-            done += size
-        yield paths
+        yield
     finally:
-        for path in paths:
-            path.unlink(missing_ok=True)
+        bucket, _ = parsed(prefix)
         with aws_errors(prefix):
-            names: list[ObjectIdentifierTypeDef] = [{"Key": name} for name in found]
+            client = connect()
+            names: list[ObjectIdentifierTypeDef] = [
+                {"Key": parsed(each.address)[1]} for each in _listed(client, prefix)
+            ]
             for first in range(0, len(names), DELETED_AT_ONCE):
-                client.delete_objects(
-                    Bucket=bucket, Delete={"Objects": names[first : first + DELETED_AT_ONCE], "Quiet": True}
-                )
+                chosen = names[first : first + DELETED_AT_ONCE]
+                client.delete_objects(Bucket=bucket, Delete={"Objects": chosen, "Quiet": True})
+
+
+class _Listed(NamedTuple):
+    address: Address
+    size: int
+    tag: str
+
+
+def _listed(client: S3Client, prefix: str) -> list[_Listed]:
+    bucket, key = parsed(prefix)
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
+    return [
+        _Listed(Address(f"{S3_SCHEME}{bucket}/{entry['Key']}"), entry["Size"], entry["ETag"])
+        for page in pages
+        for entry in page.get("Contents", [])
+    ]

@@ -95,13 +95,17 @@ class Adding:
             return
         self._connection.execute(f"CREATE OR REPLACE TEMP TABLE grouped AS {both_sql(each.raw, each.source)}")
         detail, control = "SELECT * FROM grouped WHERE is_detail", "SELECT * FROM grouped WHERE NOT is_detail"
-        self.add_groups(detail, control, each.source)
+        self.add_detail(detail, each.source)
+        self.add_control(control, each.source)
         self._connection.execute("DROP TABLE grouped")
 
-    def add_groups(self, detail: str, control: str, source: Source) -> None:
-        """Queries of groups that were made before, maybe by another engine; see `cost_grouping`."""
-        self._connection.execute(_INTO_DETAIL + named_detail_sql(detail, source))
-        self._connection.execute(_INTO_CONTROL + named_control_sql(control, source))
+    def add_detail(self, groups: str, source: Source) -> None:
+        """A query of groups that were made before, maybe by another engine; see `cost_grouping`."""
+        self._connection.execute(_INTO_DETAIL + named_detail_sql(groups, source))
+
+    def add_control(self, groups: str, source: Source) -> None:
+        """The same for the control totals."""
+        self._connection.execute(_INTO_CONTROL + named_control_sql(groups, source))
 
     def has_bad(self) -> bool:
         """Whether some line is bad."""

@@ -24,7 +24,7 @@ import pyarrow as pa
 
 from activities import cost_athena_sql as sql
 from activities.athena import Athena, AthenaPlace, Ran
-from activities.athena_output import brought
+from activities.athena_output import cleared, unloaded
 from activities.athena_tables import registered
 from activities.cost_adding import Adding
 from activities.cost_aggregate import Aggregate, connect, engine_errors, finished
@@ -35,6 +35,7 @@ from activities.cost_fetching import Accepted, Room
 from activities.cost_files import S3_SCHEME, Report
 from activities.cost_footers import Footer, read_footers
 from activities.cost_grouping import METRICS, SPLIT
+from activities.cost_manifest import Manifest
 from activities.cost_money import TRUE_UP, UPFRONT
 from activities.cost_source import Source, find_source
 from domain.errors import BadInput, Unavailable
@@ -45,6 +46,8 @@ READINGS = 2
 """Of a report: for its detail, and for its control totals."""
 BYTES_PER_GB = 1_000_000_000
 CONTROL_ROWS_MAX = 100_000
+UNLOADED_MAX = 20
+"""Times that one run of an import may unload the same parts."""
 TABLE_NAME_CHARS = 24
 SCAN_SETTING = "ALLOT_COST_ATHENA_SCAN_GB_MAX"
 
@@ -83,9 +86,10 @@ def aggregated_by_athena(
     try:
         with engine_errors(memory_mb):
             adding = Adding(connection, accepted.manifest.format)
-            reading = _Reading(Athena(limits.place, report), limits.place, connection, adding, scratch, report, room)
+            athena, manifest = Athena(limits.place, report), accepted.manifest
+            reading = _Reading(athena, limits.place, manifest, connection, adding, scratch, report, room)
             for number, group in enumerate(alike):
-                reading.add(group, sha256(f"{accepted.manifest.content_hash}/{run}/{number}".encode()).hexdigest())
+                reading.add(group, sha256(f"{manifest.content_hash}/{run}/{number}".encode()).hexdigest())
             control = finished(connection)
         lines = sum(footer.lines for group in alike for footer in group.footers)
         if control.lines != lines:
@@ -102,13 +106,14 @@ class _Reading:
         self,
         athena: Athena,
         place: AthenaPlace,
+        manifest: Manifest,
         connection: duckdb.DuckDBPyConnection,
         adding: Adding,
         scratch: Path,
         report: Report,
         room: Room,
     ) -> None:
-        self._athena, self._place = athena, place
+        self._athena, self._place, self._manifest = athena, place, manifest
         self._connection, self._adding = connection, adding
         self._scratch, self._report, self._room = scratch, report, room
         self.scanned_bytes = 0
@@ -123,26 +128,55 @@ class _Reading:
 
     def _add_chunk(self, table: str, group: Alike, token: str) -> None:
         addresses = [footer.part.pin.address for footer in group.footers]
-        prefix, source = f"{self._place.output}/unloaded/{token}", group.source
-        tries: list[str] = []
-
-        def detail(number: int) -> str:
-            tries.append(f"{prefix}/{number}/")
-            return sql.detail_query(table, source, addresses, tries[-1])
-
-        self._run(detail, f"{token}/detail", "adding up on Athena")
-        with brought(tries[-1], self._scratch, self._room, self._report) as files:
-            ran = self._run(
-                lambda _: sql.control_query(table, source, addresses), f"{token}/control", "control totals on Athena"
-            )
-            self._connection.register("control_groups", self._control_groups(ran, source))
-            self._adding.add_groups(_detail_groups(files, source), "SELECT * FROM control_groups", source)
-            self._connection.unregister("control_groups")
+        prefix, source = f"{self._place.output}/unloaded/{token}/", group.source
+        with cleared(prefix):
+            self._add_detail(table, group, token, prefix)
+        ran = self._run(
+            lambda _: sql.control_query(table, source, addresses), f"{token}/control", "control totals on Athena"
+        )
+        self._connection.register("control_groups", self._control_groups(ran, source))
+        self._adding.add_control("SELECT * FROM control_groups", source)
+        self._connection.unregister("control_groups")
         if self._adding.has_bad():
             raise self._explained(table, group, token)
 
-    def _run(self, query: sql.Query, token: str, step: str) -> Ran:
-        ran = self._athena.run(query, token, step)
+    def _add_detail(self, table: str, group: Alike, token: str, prefix: str) -> None:
+        """Whole, by the number of its lines. What an earlier attempt of this run has unloaded may have been taken away
+        since, or in part; then it is asked for again."""
+        addresses = [footer.part.pin.address for footer in group.footers]
+        expected, first = sum(footer.lines for footer in group.footers), 0
+
+        def query(number: int) -> str:
+            return sql.detail_query(table, group.source, addresses, f"{prefix}{number}/")
+
+        before = lines = 0
+        while first < UNLOADED_MAX:
+            ran = self._run(query, f"{token}/detail", "adding up on Athena", first)
+            self._connection.begin()
+            before, lines = lines, self._add_unloaded(f"{prefix}{ran.number}/", group.source)
+            if lines == expected:
+                self._connection.commit()
+                return
+            self._connection.rollback()
+            if not ran.at_once or lines == before != 0:  # it is all that Athena finds
+                break
+            first = ran.number + 1
+        raise damaged(f"Of {expected:,} lines of the report Athena has read {lines:,}", "NotReconciled")
+
+    def _add_unloaded(self, place: str, source: Source) -> int:
+        """How many lines the groups are of."""
+        lines = 0
+        with unloaded(place, self._manifest, self._scratch, self._report, self._room) as files:
+            for file in files:
+                groups = _groups_in(file.path)
+                ((count,),) = self._connection.execute(f"SELECT sum(lines) FROM ({groups}) AS groups").fetchall()  # noqa: S608 - ours
+                self._adding.add_detail(groups, source)
+                file.path.unlink()
+                lines += int(count)
+        return lines
+
+    def _run(self, query: sql.Query, token: str, step: str, first: int = 0) -> Ran:
+        ran = self._athena.run(query, token, step, first)
         self.scanned_bytes += ran.scanned_bytes
         return ran
 
@@ -216,11 +250,9 @@ def _folder(addresses: Sequence[str]) -> str:
     return S3_SCHEME + posixpath.commonpath(paths)
 
 
-def _detail_groups(files: Sequence[Path], source: Source) -> str:
-    if files:
-        paths = ", ".join("'" + str(path).replace("'", "''") + "'" for path in files)
-        return f"SELECT * FROM read_parquet([{paths}], hive_partitioning = false)"  # noqa: S608 - our own paths
-    return sql.no_detail(source)
+def _groups_in(path: Path) -> str:
+    place = str(path).replace("'", "''")
+    return f"SELECT * FROM read_parquet('{place}', hive_partitioning = false)"  # noqa: S608 - our own path
 
 
 def _control_schema(source: Source) -> pa.Schema:

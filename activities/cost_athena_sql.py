@@ -61,15 +61,9 @@ def table_columns(source: Source) -> dict[str, str]:
 
 
 def detail_query(table: str, source: Source, addresses: Sequence[str], prefix: str) -> str:
-    """Puts the groups of the detail below a prefix, as Parquet, in exact decimals."""
-    groups = grouped_detail_sql(raw_sql(table, source, addresses), source, TRINO)
+    """Puts the groups of the detail below a prefix, as Parquet, in exact decimals, each with its number of lines."""
+    groups = grouped_detail_sql(raw_sql(table, source, addresses), source, TRINO, counted=True)
     return f"UNLOAD ({groups}) TO {_quoted(prefix)} WITH (format = 'PARQUET', compression = 'SNAPPY')"
-
-
-def no_detail(source: Source) -> str:
-    """The groups of a report without lines, which Athena makes no file of."""
-    selected = [f"CAST(NULL AS {source.types[name]}) AS {name}" for name in source.places]
-    return grouped_detail_sql(f"SELECT {', '.join(selected)} WHERE false", source)
 
 
 def control_query(table: str, source: Source, addresses: Sequence[str]) -> str:

@@ -59,10 +59,10 @@ def control_sql(raw: str, source: Source, dialect: Dialect = DUCKDB) -> str:
     return named_control_sql(grouped_control_sql(raw, source, dialect), source, dialect)
 
 
-def grouped_detail_sql(raw: str, source: Source, dialect: Dialect = DUCKDB) -> str:
-    """Groups of lines, to be named by `named_detail_sql`, maybe by another engine."""
-    columns = _raw_columns(DETAIL_KEYS, source, dialect)
-    return _grouped(raw, source, dialect, columns, _sums(source, dialect))
+def grouped_detail_sql(raw: str, source: Source, dialect: Dialect = DUCKDB, *, counted: bool = False) -> str:
+    """Groups of lines, to be named by `named_detail_sql`, maybe by another engine; with their number, if asked for."""
+    columns, sums = _raw_columns(DETAIL_KEYS, source, dialect), _sums(source, dialect)
+    return _grouped(raw, source, dialect, columns, f"{sums}, count(*) AS lines" if counted else sums)
 
 
 def grouped_control_sql(raw: str, source: Source, dialect: Dialect = DUCKDB) -> str:

@@ -165,6 +165,8 @@ def _data(one: CostImportResult, currency: str) -> dict[str, Any]:
         "position": one.position,
         "error": one.error,
         "code": one.code,
+        "engine": one.engine,
+        "scanned_bytes": one.scanned_bytes,
     }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -17,15 +18,27 @@ from temporalio.exceptions import CancelledError
 
 from activities import athena as module
 from activities.athena import PAGE_ROWS, QUERY_BYTES_MAX, STARTS_MAX, Athena, AthenaPlace
-from activities.athena_output import brought
+from activities.athena_output import cleared, unloaded
 from activities.athena_tables import registered
 from activities.contracts import Progress
 from activities.cost_fetching import ROOM
 from activities.cost_import import unheard
+from activities.cost_manifest import Address, Manifest
+from domain.calendar import Month
+from domain.cost import ReportVersion
 from domain.errors import AllotError, BadInput, Unavailable
+from domain.report_format import ReportFormat
 from tests.support.athena import DuckAthena, aws, duck_athena
 
 PLACE = AthenaPlace("allot", "primary", "s3://results/athena")
+MANIFEST = Manifest(
+    address=Address("s3://reports/Manifest.json"),
+    content_hash="",
+    report=ReportVersion(source="cur", billing_period=Month(2026, 5), version="v1", payer_account_id="9" * 12),
+    format=ReportFormat.CUR_2,
+    content="parquet",
+    keys=(),
+)
 ONE = "SELECT * FROM (VALUES (1, 'a'), (2, NULL), (3, 'c'), (4, ''), (5, 'e')) AS t (n, name)"
 
 
@@ -191,15 +204,21 @@ def test_a_table_is_there_for_as_long_as_it_is_needed(aws_endpoint: str) -> None
     assert wrong.value.code == "NoDatabase"
 
 
-def test_results_are_brought_here_and_taken_away_there(aws_endpoint: str, tmp_path: Any) -> None:
+def test_results_are_brought_here_and_taken_away_there(aws_endpoint: str, tmp_path: Path) -> None:
     client = aws("s3")
     client.create_bucket(Bucket="results")
     for name in ("unloaded/a/1", "unloaded/a/2", "unloaded/ab/3"):
         client.put_object(Bucket="results", Key=name, Body=name.encode())
-    with brought("s3://results/unloaded/a/", tmp_path, ROOM, unheard) as paths:
-        assert [path.read_text() for path in paths] == ["unloaded/a/1", "unloaded/a/2"]
+    with (
+        cleared("s3://results/unloaded/a/"),
+        unloaded("s3://results/unloaded/a/", MANIFEST, tmp_path, unheard, ROOM) as parts,
+    ):
+        assert [part.path.read_text() for part in parts] == ["unloaded/a/1", "unloaded/a/2"]
     assert [entry["Key"] for entry in client.list_objects_v2(Bucket="results")["Contents"]] == ["unloaded/ab/3"]
-    assert list(tmp_path.iterdir()) == []
-    narrow = brought("s3://results/unloaded/ab/", tmp_path, ROOM._replace(bytes_max=3), unheard)
-    with pytest.raises(BadInput, match="ALLOT_COST_SCRATCH_MB allows 0"), narrow:
-        pass
+    with (
+        pytest.raises(BadInput, match="ALLOT_COST_SCRATCH_MB allows 0"),
+        cleared("s3://results/unloaded/ab/"),
+        unloaded("s3://results/unloaded/ab/", MANIFEST, tmp_path, unheard, ROOM._replace(bytes_max=3)) as parts,
+    ):
+        next(parts)
+    assert "Contents" not in client.list_objects_v2(Bucket="results"), "also where something went wrong"

@@ -171,7 +171,7 @@ def test_athena_and_this_machine_come_to_the_same(athena: DuckAthena, tmp_path: 
     # Nothing is left behind, in the catalogue, in S3 or here.
     assert aws("glue").get_tables(DatabaseName=DATABASE)["TableList"] == []
     assert "Contents" not in aws("s3").list_objects_v2(Bucket="results")
-    assert not list(tmp_path.glob("athena-*"))
+    assert not list(tmp_path.glob("part-*"))
 
 
 def test_an_import_says_which_engine_it_was_and_what_was_scanned(
@@ -199,16 +199,20 @@ def test_only_the_files_that_the_manifest_names_are_read(athena: DuckAthena, tmp
 def test_a_file_that_athena_leaves_out_is_noticed(
     athena: DuckAthena, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    delivered(tmp_path, "CUR 2.0")
+    delivery = Delivery(tmp_path)
+    for _ in range(2):
+        delivery.add(partial(parquet, table=CUR_COLUMNS), CUR_LINES[:2])
+    delivery.finish()
     whole = cost_athena_sql.raw_sql
     monkeypatch.setattr(
         cost_athena_sql,
         "raw_sql",
         lambda table, source, addresses, **more: whole(table, source, [addresses[0] + "x", *addresses[1:]], **more),
     )
-    with pytest.raises(DamagedReport, match=f"Of {len(CUR_LINES)} lines of the report Athena has read") as wrong:
+    with pytest.raises(DamagedReport, match="Of 4 lines of the report Athena has read 2") as wrong:
         by_athena(tmp_path)
     assert wrong.value.code == "NotReconciled"
+    assert len(athena.queries()) == 2
 
 
 @pytest.mark.parametrize(
@@ -272,20 +276,23 @@ def test_a_report_of_many_parts_is_asked_for_in_several_queries(
     assert added_up[:2] == expected[:2]
 
 
-def test_the_same_run_pays_for_a_query_once(athena: DuckAthena, tmp_path: Path) -> None:
-    """Where its worker died after Athena was done, say. Another run asks anew."""
+def test_an_attempt_after_another_pays_only_for_what_was_taken_away(athena: DuckAthena, tmp_path: Path) -> None:
+    """In the same run of the process: after PostgreSQL could not be reached, say. Another run asks for all anew."""
     delivered(tmp_path, "CUR 2.0, exact")
-    bucket, parts = accepted()
-    (group,) = cost_athena._alike(read_footers(bucket, parts.parts, unheard), parts.manifest.format)
     first = by_athena(tmp_path, run="one")
-    tokens = [request["ClientRequestToken"] for name, request in athena.asked if name == "StartQueryExecution"]
-    assert group.source.places
+    tokens = started(athena)
     assert len(set(tokens)) == 2
     assert all(32 <= len(token) <= 128 for token in tokens)
-    again = by_athena(tmp_path, run="two")
-    others = [request["ClientRequestToken"] for name, request in athena.asked if name == "StartQueryExecution"][2:]
-    assert not set(tokens) & set(others)
-    assert again[0] == first[0]
+    assert by_athena(tmp_path, run="one") == first
+    again = started(athena)[2:]
+    assert (again[0], again[2]) == (tokens[0], tokens[1]), "detail and control are the queries that there were"
+    assert again[1] not in tokens, "and what was unloaded is unloaded again, because it was taken away"
+    assert by_athena(tmp_path, run="two") == first
+    assert not set(tokens + again) & set(started(athena)[5:])
+
+
+def started(athena: DuckAthena) -> list[str]:
+    return [request["ClientRequestToken"] for name, request in athena.asked if name == "StartQueryExecution"]
 
 
 def test_what_athena_cannot_read_is_read_here(athena: DuckAthena, tmp_path: Path) -> None:

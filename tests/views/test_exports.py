@@ -21,6 +21,7 @@ from tests.views.given import (
     ANN,
     BOB,
     CALENDAR,
+    ORGANIZATION,
     ListLog,
     allocated_to,
     cost,
@@ -31,6 +32,7 @@ from tests.views.given import (
     store_costs,
     vended,
 )
+from tests.views.random_company import RandomCompany
 from views.export_tables import Row
 from views.exports import OpenExport, Totals
 from views.projector import Projector
@@ -237,6 +239,27 @@ def test_somebody_holds_what_was_granted_and_delegated_to_them(
     assert views.held(ANN, today, {Persona.PRODUCT_OWNER}) == (NodePath.parse(CART),)
     assert views.held(BOB, today, everything) == (NodePath.ROOT,)
     assert views.held(BOB, today, {Persona.VENDOR_MANAGER}) == ()
+
+
+def test_units_and_what_belongs_to_nobody_are_the_whole_in_every_metric(views: Views, database_url: str) -> None:
+    """With several payers, months that were closed and adjusted, and workloads."""
+    company = RandomCompany(21, accounts=30, products=60)
+    log = ListLog(*company.events(3_000))
+    store_costs(database_url, company.costs)
+    Projector(log, database_url, ORGANIZATION).catch_up()
+    seen = 0
+    for year in company.YEARS:
+        for metric in CostMetric:
+            for what in ExportKind:
+                wanted: dict[str, Any] = {"what": what, "metric": metric, "fiscal_year": year}
+                rows, whole = read(views, request(**wanted))
+                units = [read(views, request(unit, **wanted))[1] for unit in sorted({row["e1"] for row in rows} - {""})]
+                assert whole.total == whole.report == sum(unit.total for unit in units) + whole.unallocated
+                assert all(unit.unallocated == 0 for unit in units)
+                seen += bool(whole.total and whole.unallocated and len(units) > 1)
+                if what is ExportKind.DAILY:
+                    assert sum(row[metric] for row in rows) == whole.total
+    assert seen > 8
 
 
 ROWS = 100_000
