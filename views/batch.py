@@ -82,6 +82,8 @@ class Changes:
     """Products and names of workloads that end on another day than before."""
     resources: dict[tuple[str, str], None] = field(default_factory=dict)
     """Accounts and keys of resources that were claimed or released."""
+    claimed: dict[str, date] = field(default_factory=dict)
+    """By account, the first day from which its claims changed."""
 
     def year(self, fiscal_year: int, product: str, change: Change) -> None:
         add_to(self.years, (fiscal_year, product), change)
