@@ -41,7 +41,7 @@ def canonical_sql(raw: str, source: Source, dialect: Dialect = DUCKDB) -> str:
     """A query of canonical lines over a query of raw ones, which has the source's columns and `tag_map`, `tag_0`, …."""
     lines = line_expressions(source, dialect)
     columns = ", ".join(f"{expression} AS {name}" for name, expression in lines.items())
-    tags = _tags_sql(source, dialect)
+    tags = tags_text(source, dialect)
     return f"SELECT {columns}, {tags} AS tags, is_bad FROM ({_figures_sql(raw, source, dialect)}) AS figures"  # noqa: S608 - ours
 
 
@@ -117,7 +117,8 @@ def _focus_lines(source: Source) -> dict[str, str]:
     }
 
 
-def _tags_sql(source: Source, dialect: Dialect) -> str:
+def tags_text(source: Source, dialect: Dialect = DUCKDB) -> str:
+    """The tags of a line, as JSON text."""
     if source.tag_map is not None:
         tags = dialect.tags_of_map("tag_map") if source.tags_are_map else dialect.tags_of_json("tag_map")
         return f"COALESCE({tags}, '')"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import uuid5
 
 from activities.contracts import Progress
@@ -16,6 +17,7 @@ from activities.cost_aggregate import Aggregate, aggregated
 from activities.cost_control import LINE_ROUNDING, Control, without_unblended
 from activities.cost_delivery import accept, fetched, read_manifest, require_current, require_unchanged
 from activities.cost_files import Files, Report
+from activities.cost_keeping import Keeping
 from activities.cost_manifest import Manifest
 from activities.cost_scratch import scratch_folder
 from activities.cost_sources import ANYWHERE, CostPlaces
@@ -36,6 +38,9 @@ from domain.errors import DamagedReport, Refusal
 from domain.money import plain
 from domain.process import CostDelivery, CostImportResult
 from ledger.ledger import Ledger
+
+TYPES_NAMED_MAX = 5
+"""In the message about an import; its event has all of them."""
 
 
 def unheard(_: Progress) -> None:
@@ -82,6 +87,7 @@ class Delivered:
             unclassified=control.unclassified,
             split_lines=control.split_lines,
             invoices=control.invoices,
+            detail=stored.detail if stored else "",
         )
 
 
@@ -95,8 +101,10 @@ class CostImport:
         organization: Organization,
         memory_mb: int,
         places: CostPlaces = ANYWHERE,
+        keeping: Keeping = Keeping(),
     ) -> None:
         self._ledger = ledger
+        self._keeping = keeping
         self._store = store
         self._places = places
         self._organization = organization
@@ -122,9 +130,11 @@ class CostImport:
                 delivered = Delivered(delivery, manifest, aggregate.control, origin)
                 if self._is_foreign(delivered.command(None)):
                     return self._record(delivered, None)
-                return self._keep(delivered, files, aggregate, report)
+                return self._keep(delivered, files, aggregate, scratch, report)
 
-    def _keep(self, delivered: Delivered, files: Files, aggregate: Aggregate, report: Report) -> CostImportResult:
+    def _keep(
+        self, delivered: Delivered, files: Files, aggregate: Aggregate, scratch: Path, report: Report
+    ) -> CostImportResult:
         with self._store.hold(delivered.delivery.report) as held:
             # A later version of this period may have been imported while we read: it is in force, and this one is past.
             # One that is delivered from here on is imported after us.
@@ -132,14 +142,14 @@ class CostImport:
             # By whoever held it before: never touch rows in force.
             if earlier := self._earlier(delivered.delivery, delivered.origin):
                 return earlier
-            stored = held.replace(aggregate.batches(), aggregate.control.rows, report)
+            stored = self._keeping.keep(held, aggregate, delivered.delivery.report, scratch, report)
             try:
                 result = self._record(delivered, stored)
             except DamagedReport:  # other errors leave the outcome open, and so the rows where they are
-                held.discard()
+                self._keeping.discard(held, stored)
                 raise
             if result.status == "refused":
-                held.discard()
+                self._keeping.discard(held, stored)
             return result
 
     def _record(self, delivered: Delivered, stored: Stored | None) -> CostImportResult:
@@ -151,7 +161,7 @@ class CostImport:
             billing_period=report.billing_period,
             report_version=report.version,
             status="imported" if outcome.events else "unchanged",
-            message=outcome.message,
+            message=_with_notes(outcome.message, control),
             position=outcome.position,
             lines=control.lines,
             rows=control.rows,
@@ -201,6 +211,23 @@ class CostImport:
         except Refusal:
             return True
         return False
+
+
+def _with_notes(message: str, control: Control) -> str:
+    """What a person should know of a report that was imported all the same."""
+    notes = [message]
+    if control.unclassified:
+        lines, types = sum(control.unclassified.values()), list(control.unclassified)
+        more = " and others" if len(types) > TYPES_NAMED_MAX else ""
+        notes.append(f"{lines:,} lines are unclassified: {', '.join(types[:TYPES_NAMED_MAX])}{more}.")
+    if control.split_lines:
+        notes.append(f"{control.split_lines:,} lines of split cost allocation repeat others and were left out.")
+    if control.identity_gap:
+        notes.append(
+            f"Amortized cost, upfront fees and true-up differ from unblended cost by {plain(control.identity_gap)}: "
+            "the report does not say of all commitments how they are spread."
+        )
+    return " ".join(notes)
 
 
 def _refusal_result(report: ReportVersion, refused: Refused) -> CostImportResult:

@@ -16,6 +16,7 @@ from activities.contracts import ActivityName, Deliveries, Progress
 from activities.cost_delivery import find_deliveries
 from activities.cost_files import Report
 from activities.cost_import import CostImport
+from activities.cost_keeping import Keeping
 from activities.cost_sources import ANYWHERE, SETTING, CostPlaces
 from activities.cost_store import CostStore
 from activities.ledger_commands import origin_of_activity, reported
@@ -43,9 +44,10 @@ class CostReports:
         organization: Organization,
         memory_mb: int,
         places: CostPlaces = ANYWHERE,
+        keeping: Keeping = Keeping(),
     ) -> None:
         self._ledger, self._places = ledger, places
-        self._imports = CostImport(ledger, CostStore(database_url), organization, memory_mb, places)
+        self._imports = CostImport(ledger, CostStore(database_url), organization, memory_mb, places, keeping)
 
     @activity.defn(name=ActivityName.FIND_DELIVERIES)
     def find_deliveries(self, source: CostSource) -> Deliveries:
