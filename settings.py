@@ -17,8 +17,10 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from domain.account_event_body import is_account_id
 from domain.business_days import WAIT_DAYS_MAX, YEAR_GRACE_DAYS_MAX, BusinessCalendar
 from domain.calendar import FiscalCalendar
+from domain.cost import payers_listed
 from domain.decision import PERSON_REFERENCE_CHARS_MAX, Organization
 from domain.money import Currency
 
@@ -108,6 +110,15 @@ class Settings(BaseSettings):
         state_dir = Path(os.environ.get("ALLOT_STATE_DIR", STATE_DIR))
         files = (state_dir / EMBEDDED_FILE, LOCAL_FILE)  # the later one wins
         return init_settings, env_settings, DotEnvSettingsSource(settings_cls, env_file=files)
+
+    @field_validator("payer_account_id")
+    @classmethod
+    def _listed_payers(cls, text: str | None) -> str | None:
+        """One account id or several, with commas between."""
+        payers = payers_listed(text or "")
+        if wrong := [payer for payer in payers if not is_account_id(payer)]:
+            raise ValueError(f"{wrong[0]!r} is no account id: 12 digits, or several of them with commas between")
+        return ",".join(payers) or None
 
     @field_validator("time_zone")
     @classmethod

@@ -43,6 +43,7 @@ from activities.ledger_commands import LedgerCommands
 from activities.notifications import Notifying, notifying
 from activities.organizations import Organizations, Surroundings
 from activities.people_files import PeopleFiles
+from activities.restatements import Restatements
 from activities.schedule_waiting import ScheduleWaiting
 from domain.account_process import ACCOUNT_EVENTS_QUEUE
 from domain.cost_process import COST_EVENTS_QUEUE
@@ -127,7 +128,12 @@ def hands(settings: Settings, ledger: Ledger, client: Client, told: Notifying | 
             alignments.wake,
             account_files.import_accounts,
         ),
-        (costs.find_deliveries, costs.import_delivery, FirstBills(ledger, url, starter).record),
+        (
+            costs.find_deliveries,
+            costs.import_delivery,
+            FirstBills(ledger, url, starter).record,
+            Restatements(ledger, url).record,
+        ),
         (organizations.sync,),
         (intake.receive,),
         (told.collect, told.send) if told and told.channels else (),

@@ -46,6 +46,7 @@ class ActivityName(StrEnum):
     IMPORT_DELIVERY = "cost.import_delivery"
     RECORD_FIRST_BILLS = "cost.record_first_bills"
     RECEIVE_COST_EVENTS = "cost.receive_events"
+    RECORD_RESTATEMENTS = "cost.record_restatements"
 
 
 class RecordRequest(Model):
@@ -240,6 +241,23 @@ class FirstBillsResult(Model):
     position: int = 0
 
 
+class RestatementsRequest(Model):
+    """For `cost.record_restatements`: a report version that is imported. Answered with a RestatementsResult."""
+
+    billing_period: Month
+    report_version: str
+
+
+class RestatementsResult(Model):
+    replaced: str = ""
+    """The version that was in force before; empty for the first one."""
+    restated: int = 0
+    """Accounts whose spend on days that it covered has changed."""
+    adjustment: bool = False
+    booked_in: Month | None = None
+    position: int = 0
+
+
 class Deliveries(Model):
     """Answer of `cost.find_deliveries` to a CostSource."""
 
@@ -296,6 +314,7 @@ DROP_TIMEOUT = timedelta(minutes=10)
 """One look into the drop, or one answer beside a file in it."""
 IMPORT_TIMEOUT = timedelta(hours=2)
 FIRST_BILLS_TIMEOUT = timedelta(minutes=5)
+RESTATEMENTS_TIMEOUT = timedelta(minutes=10)
 IMPORT_DEADLINE = timedelta(hours=24)
 """All attempts at one import together; replication may bring parts after their manifest."""
 HEARTBEAT_TIMEOUT = timedelta(seconds=20)

@@ -164,52 +164,70 @@ SELECT account_id, 0, 'allocate_account', 'financial_admin', '/', '{}'::text[], 
 FROM accounts_v0 CROSS JOIN admins
 WHERE allocated_since IS NULL AND state NOT IN ('CLOSED', 'SUSPENDED', 'PENDING_CLOSURE');
 
+-- The bench's log has one payer, and no adjustments, restatements, claims or choices of a metric.
+INSERT INTO cost_versions_v0
+SELECT (f->>'billing_period' || '-01')::date, f->>'payer_account_id', f->>'report_version', row_number() OVER period,
+    coalesce(lag(f->>'report_version') OVER period, ''), f->>'source', f->>'manifest_hash', f->>'format', f->>'engine',
+    f->>'currency', (f->>'lines')::bigint, (f->>'rows')::bigint,
+    jsonb_build_object('unblended', f->'totals') || (f->'metric_totals'), (f->>'upfront')::numeric,
+    (f->>'true_up')::numeric, f->'unclassified', (f->>'split_lines')::bigint, f->'invoices', false, NULL, 0, position, at
+FROM e WHERE topic = 'cost.PeriodImported'
+WINDOW period AS (PARTITION BY f->>'billing_period', f->>'payer_account_id' ORDER BY position);
+
 INSERT INTO cost_periods_v0
-SELECT DISTINCT ON (f->>'billing_period') (f->>'billing_period' || '-01')::date,
-    substr(f->>'billing_period', 1, 4)::bigint, f->>'source', f->>'report_version', f->>'payer_account_id',
-    f->>'manifest_hash', f->>'currency', (f->>'lines')::bigint, (f->>'rows')::bigint, f->'totals',
-    (SELECT sum(value::numeric) FROM jsonb_each_text(f->'totals')), at
-FROM e WHERE topic = 'cost.PeriodImported' ORDER BY f->>'billing_period', position DESC;
+SELECT DISTINCT ON (billing_period, payer_account_id) billing_period, payer_account_id,
+    extract(year FROM billing_period)::bigint, source, report_version, report_version, format, currency, lines, totals,
+    (SELECT coalesce(sum(value::numeric), 0) FROM jsonb_each_text(totals->'unblended')), false, '', ordinal, imported_at
+FROM cost_versions_v0 ORDER BY billing_period, payer_account_id, ordinal DESC;
+
+CREATE TEMP TABLE in_force ON COMMIT DROP AS
+SELECT r.*, payer_account_id, coalesce(r.amortized, r.unblended) AS a, coalesce(r.net_unblended, r.unblended) AS nu,
+    coalesce(r.net_amortized, r.unblended) AS na
+FROM cost_rows r JOIN cost_periods_v0 USING (billing_period, report_version);
 
 INSERT INTO monthly_actuals_v0
-SELECT billing_period, account_id, service, charge_type, sum(unblended)
-FROM cost_rows JOIN cost_periods_v0 USING (billing_period, report_version) GROUP BY 1, 2, 3, 4;
+SELECT billing_period, payer_account_id, account_id, service, charge_type, sum(unblended), sum(a), sum(nu), sum(na)
+FROM in_force GROUP BY 1, 2, 3, 4, 5;
 
 INSERT INTO daily_spend_v0
 SELECT account_id, billing_period,
-    least(greatest(usage_date, billing_period), (billing_period + interval '1 month - 1 day')::date), sum(unblended)
-FROM cost_rows JOIN cost_periods_v0 USING (billing_period, report_version) GROUP BY 1, 2, 3;
+    least(greatest(usage_date, billing_period), (billing_period + interval '1 month - 1 day')::date), payer_account_id,
+    sum(unblended), sum(a), sum(nu), sum(na)
+FROM in_force GROUP BY 1, 2, 3, 4;
 
--- Largest remainder, ties to the first; what is finer than a cent goes to the heaviest share.
-INSERT INTO account_shares_v0
-WITH pieces AS (
-    SELECT d.account_id, d.billing_period, a.effective_on, sum(d.amount) AS amount
-    FROM daily_spend_v0 d JOIN (SELECT DISTINCT account_id, effective_on, effective_to FROM allocations_v0) AS a
-        ON a.account_id = d.account_id AND d.day >= a.effective_on AND (a.effective_to IS NULL OR d.day < a.effective_to)
-    GROUP BY 1, 2, 3
-),
-parts AS (
-    SELECT p.*, a.product, a.ordinal, round(amount, 2) AS whole, abs(round(amount, 2)) * 100 AS units,
-        a.percent * 10000 AS weight, row_number() OVER (w ORDER BY a.percent DESC, a.ordinal) = 1 AS heaviest
-    FROM pieces p JOIN allocations_v0 a USING (account_id, effective_on)
-    WINDOW w AS (PARTITION BY p.account_id, p.billing_period, p.effective_on)
+-- By account, day and metric: largest remainder, ties to the first; what is finer than a cent goes to the heaviest share.
+INSERT INTO daily_shares_v0
+WITH amounts AS (
+    SELECT d.account_id, d.billing_period, d.day, coalesce(a.product, '') AS product, a.ordinal,
+        coalesce(a.percent, 100) * 10000 AS weight, metric, amount,
+        CASE WHEN mod(amount * 100, 2) IN (0.5, -0.5) THEN trunc(amount, 2) ELSE round(amount, 2) END AS whole
+    FROM daily_spend_v0 d LEFT JOIN allocations_v0 a
+        ON a.account_id = d.account_id AND d.day >= a.effective_on AND (a.effective_to IS NULL OR d.day < a.effective_to),
+    LATERAL (VALUES (1, unblended), (2, amortized), (3, net_unblended), (4, net_amortized)) AS m(metric, amount)
 ),
 ranked AS (
-    SELECT *, div(units * weight, 1000000) AS share,
-        units - sum(div(units * weight, 1000000)) OVER w AS extra,
-        row_number() OVER (w ORDER BY mod(units * weight, 1000000) DESC, ordinal) AS rank
-    FROM parts WINDOW w AS (PARTITION BY account_id, billing_period, effective_on)
+    SELECT *, div(abs(whole) * 100 * weight, 1000000) AS share,
+        abs(whole) * 100 - sum(div(abs(whole) * 100 * weight, 1000000)) OVER w AS extra,
+        row_number() OVER (w ORDER BY mod(abs(whole) * 100 * weight, 1000000) DESC, ordinal) AS rank,
+        row_number() OVER (w ORDER BY weight DESC, ordinal) = 1 AS heaviest
+    FROM amounts WINDOW w AS (PARTITION BY account_id, day, metric)
+),
+parts AS (
+    SELECT *, sign(whole) * (share + (rank <= extra)::int) * 0.01 + CASE WHEN heaviest THEN amount - whole ELSE 0 END AS part
+    FROM ranked
 )
-SELECT account_id, billing_period, product, extract(year FROM billing_period)::bigint,
-    sum(sign(whole) * (share + (rank <= extra)::int) / 100 + CASE WHEN heaviest THEN amount - whole ELSE 0 END)
-FROM ranked GROUP BY 1, 2, 3
-HAVING sum(sign(whole) * (share + (rank <= extra)::int) / 100 + CASE WHEN heaviest THEN amount - whole ELSE 0 END) <> 0;
+SELECT account_id, billing_period, day, product, '', sum(part) FILTER (WHERE metric = 1),
+    sum(part) FILTER (WHERE metric = 2), sum(part) FILTER (WHERE metric = 3), sum(part) FILTER (WHERE metric = 4)
+FROM parts GROUP BY 1, 2, 3, 4 HAVING bool_or(part <> 0);
+
+INSERT INTO account_shares_v0
+SELECT account_id, billing_period, product, extract(year FROM billing_period)::bigint, sum(unblended)
+FROM daily_shares_v0 WHERE product <> '' GROUP BY 1, 2, 3 HAVING sum(unblended) <> 0;
 
 INSERT INTO unallocated_spend_v0
-SELECT account_id, billing_period, extract(year FROM billing_period)::bigint, sum(amount), min(day)
-FROM daily_spend_v0 d LEFT JOIN (SELECT account_id, min(effective_on) AS since FROM allocations_v0 GROUP BY 1) AS a
-    USING (account_id)
-WHERE since IS NULL OR day < since GROUP BY 1, 2 HAVING sum(amount) <> 0;
+SELECT account_id, billing_period, extract(year FROM billing_period)::bigint, sum(unblended),
+    min(day) FILTER (WHERE unblended <> 0)
+FROM daily_shares_v0 WHERE product = '' GROUP BY 1, 2 HAVING sum(unblended) <> 0;
 
 CREATE TEMP TABLE months ON COMMIT DROP AS
 SELECT fiscal_year, product, month, count(*) AS parts, sum(planned) AS planned, sum(actual) AS actual

@@ -11,13 +11,18 @@ import typer
 from rich.console import ConsoleRenderable
 
 from command_line import options
-from command_line.decisions import wait_for_views
+from command_line.acting import acting
+from command_line.cost_shown import history_shown, period_shown
+from command_line.decisions import carry_out, outcome_data, wait_for_views
 from command_line.doors import run
 from command_line.output import Column, figures, money, note, show, table
 from command_line.session import Session, month
 from command_line.works import progress_shown, work
+from domain.calendar import FISCAL_YEAR_MAX, FISCAL_YEAR_MIN, Month
+from domain.cost_metric import CostMetric
 from domain.decision import Channel
 from domain.errors import NotFound, error_named
+from domain.metric_choice import ChooseMetric
 from domain.money import total
 from domain.process import (
     COST_SOURCE_NAME,
@@ -29,12 +34,7 @@ from domain.process import (
 )
 from views.models import tidy
 
-app = typer.Typer(no_args_is_help=True, help="Import actual spend from cost reports.")
-
-
-@app.callback()
-def group() -> None:
-    """Makes `import` a command of its own although it is the only one so far."""
+app = typer.Typer(no_args_is_help=True, help="Actual spend, from cost reports.")
 
 
 @app.command("import")
@@ -85,6 +85,65 @@ def import_costs(
         note(f"{error.code}: {error.message}", style="red")
     if failed:
         raise failed[0]
+
+
+PeriodArgument = Annotated[str, typer.Argument(metavar="PERIOD", help="The billing period, YYYY-MM.")]
+
+
+@app.command("show")
+def show_period(period: PeriodArgument, as_json: options.Json = False) -> None:
+    """Show what the newest reports say of a billing period, by charge type and metric."""
+    session, wanted = Session.open(as_json), month(period, "PERIOD")
+    with session.views() as views:
+        detail = views.cost_period(wanted)
+    if detail is None:
+        raise _nothing_imported(wanted)
+    show({**dict(detail), "difference": detail.difference}, as_json, lambda: period_shown(detail))
+
+
+@app.command()
+def history(
+    period: PeriodArgument,
+    account: Annotated[
+        str, typer.Option(metavar="ACCOUNT", help="Also what each version has changed of this account.")
+    ] = "",
+    as_json: options.Json = False,
+) -> None:
+    """List the versions of a billing period's reports, and what each has changed."""
+    session, wanted = Session.open(as_json), month(period, "PERIOD")
+    with session.views() as views:
+        versions = views.cost_history(wanted, account)
+    if not versions:
+        raise _nothing_imported(wanted)
+    data = {"billing_period": wanted, "versions": [dict(version) for version in versions]}
+    show(data, as_json, lambda: history_shown(versions))
+
+
+@app.command()
+@acting
+def metric(
+    session: Session,
+    metric_: Annotated[CostMetric, typer.Argument(metavar="METRIC", help="One of: " + ", ".join(CostMetric) + ".")],
+    fiscal_year: Annotated[
+        int,
+        typer.Option(
+            metavar="YEAR",
+            min=FISCAL_YEAR_MIN,
+            max=FISCAL_YEAR_MAX,
+            help="From this fiscal year on, until another choice.",
+        ),
+    ],
+    note: options.Note = "",
+) -> None:
+    """Choose the cost metric that budgets are compared with. Refused where it would change a closed month."""
+    command = ChooseMetric(**session.shared(), fiscal_year=fiscal_year, metric=metric_, note=note)
+    outcome = carry_out(session, command)
+    data = {**outcome_data(session, outcome), "fiscal_year": fiscal_year, "metric": metric_}
+    show(data, session.as_json, lambda: [outcome.message])
+
+
+def _nothing_imported(period: Month) -> NotFound:
+    return NotFound(f"No cost report was imported for {period}: see `allot cost import`.", code="NoReport")
 
 
 def _whole(source: str) -> str:

@@ -18,7 +18,7 @@ from domain.errors import DamagedReport, NotFound
 from domain.hierarchy import PRODUCT_LEVEL, NodePath
 from domain.money import Money, total
 from domain.schedule import State
-from views.models import RollupReport, RollupRow
+from views.models import PeriodCheck, RollupReport, RollupRow
 
 BUSINESS_UNIT = "bold"
 ROWS_SHOWN_MAX = 2_000
@@ -162,16 +162,33 @@ def reconciliation(report: RollupReport) -> list[ConsoleRenderable | str]:
     if report.reconciles:
         line = (
             f"Reconciled to the last digit: products {_exact(products, report)} + "
-            f"unallocated {_exact(nobodys, report)} = report {_exact(whole, report)} ({periods})."
+            f"unallocated {_exact(nobodys, report)}{_booked(report)} = report {_exact(whole, report)} ({periods})."
         )
         return [Text(line, style="green")]
-    wrong = [
-        f"{period.billing_period}: report {_exact(period.report, report)}, products {_exact(period.products, report)}, "
-        f"unallocated {_exact(period.unallocated, report)}, difference {_exact(period.difference, report)}"
-        for period in report.periods
-        if not period.equal
-    ]
+    wrong = [_wrong(period, report) for period in report.periods if not period.equal]
     return [Text("NOT RECONCILED: the figures do not add up to the report. " + "; ".join(wrong), style="bold red")]
+
+
+def _wrong(period: PeriodCheck, report: RollupReport) -> str:
+    terms = {
+        "report": period.report,
+        "products": period.products,
+        "unallocated": period.unallocated,
+        "booked elsewhere": period.booked_elsewhere,
+        "booked here": period.booked_here,
+        "difference": period.difference,
+    }
+    return f"{period.billing_period}: " + ", ".join(
+        f"{name} {_exact(amount, report)}" for name, amount in terms.items() if amount or not name.startswith("booked")
+    )
+
+
+def _booked(report: RollupReport) -> str:
+    """Adjustments of closed months, which are in the figures of other months than in the reports."""
+    elsewhere = total([period.booked_elsewhere for period in report.periods])
+    here = total([period.booked_here for period in report.periods])
+    told = f" + booked elsewhere {_exact(elsewhere, report)}" if elsewhere else ""
+    return f"{told} - booked here of other months {_exact(here, report)}" if here else told
 
 
 def _exact(amount: Decimal, report: RollupReport) -> str:

@@ -74,6 +74,7 @@ class Action(StrEnum):
     DECIDE_SAVINGS = "decide_savings"
     IMPLEMENT_SAVINGS = "implement_savings"
     CLOSE_MONTH = "close_month"
+    CHOOSE_METRIC = "choose_metric"
     EXPORT_FINANCE = "export_finance"
     VIEW_AUDIT = "view_audit"
     IMPORT_COST = "import_cost"

@@ -5,15 +5,16 @@ Cost rows are measurements and no events; the ledger keeps which version of a re
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
 from domain.account import ORGANIZATION_STREAM, AwsOrganization
-from domain.calendar import Month
+from domain.calendar import MONTHS_OF_YEAR, Month
+from domain.closing import ClosedMonths, closing_stream
 from domain.cost_metric import CostMetric
 from domain.decision import (
     Action,
@@ -40,6 +41,9 @@ INVOICE_IDS_MAX = 20
 """Kept of each kind of bill."""
 INVOICE_STATES_MAX = 50
 UNCLASSIFIED_TYPES_MAX = 50
+ANNIVERSARY = "Anniversary"
+"""Bill type of what was used in a month."""
+MARKETPLACE_ENTITY = "AWS Marketplace"
 
 ROUNDING_RULE = f"exact, at most {COST_DECIMALS} decimals"
 """Of versions imported before each line was rounded: one with more decimals stopped the import."""
@@ -110,19 +114,89 @@ class PeriodImported(Fact):
     engine: str = "DuckDB"
     detail: str = ""
     """Where the detail by resource and day is, below the cost mart; none in versions imported before there was one."""
+    booked_in: Month | None = None
+    """Of an adjustment, which is what comes after AWS had invoiced the period, or after the month was closed: the first
+    month from the period on that was not closed. Where that is another month, the period's figures stay as they are,
+    and the difference to the payer's version before is part of the figures of that month."""
+
+    @property
+    def is_booked(self) -> bool:
+        """Whether its difference counts for another month."""
+        return self.booked_in not in (None, self.billing_period)
+
+
+def is_final(invoices: Sequence[InvoiceState]) -> bool:
+    """Whether AWS has invoiced what was used in the period, whatever day it is: bills of the marketplace, of purchases
+    and of refunds have invoices of their own."""
+    usage = [bill for bill in invoices if bill.bill_type == ANNIVERSARY and bill.billing_entity != MARKETPLACE_ENTITY]
+    return bool(usage) and all(bill.is_final for bill in usage)
+
+
+class ImportedVersion(NamedTuple):
+    """What is remembered of each version."""
+
+    report_version: str
+    rows: int = 0
+    booked_in: Month | None = None
+    """As its fact says."""
+
+
+@dataclass(frozen=True, slots=True)
+class PayerPeriod:
+    """One payer's part of a period."""
+
+    versions: tuple[ImportedVersion, ...] = ()
+    """In order of import; the last one is in force."""
+    invoices: tuple[InvoiceState, ...] = ()
+    """As the version in force says."""
+    was_final: bool = False
+    """Whether AWS had invoiced it by this version or an earlier one: whatever changes then is an adjustment."""
+    shown_version: str = ""
+    """Whose rows are the period's own figures: the newest version whose difference is not booked in another month."""
+
+    def before(self, report_version: str) -> ImportedVersion | None:
+        """The version that this one has replaced."""
+        names = [version.report_version for version in self.versions]
+        place = names.index(report_version)
+        return self.versions[place - 1] if place else None
+
+    @property
+    def needed(self) -> frozenset[str]:
+        """Versions whose rows the views are computed from, now and in a rebuild: rows of others may be cleaned up."""
+        names = [version.report_version for version in self.versions]
+        kept = {self.shown_version, *names[-1:]}
+        for place, version in enumerate(self.versions):
+            if version.booked_in is not None:
+                kept.update(names[max(0, place - 1) : place + 1])
+        return frozenset(kept - {""})
 
 
 @dataclass(frozen=True, slots=True)
 class CostPeriod:
-    """Which report version a period's figures come from."""
+    """Which report versions a period's figures come from, one for each payer."""
 
-    report_version: str = ""
     imported: tuple[str, ...] = ()
     """All versions, in order of import."""
+    payers: Mapping[str, PayerPeriod] = field(default_factory=dict)
+
+    @property
+    def report_version(self) -> str:
+        """The newest one, of whichever payer."""
+        return self.imported[-1] if self.imported else ""
+
+    def of(self, payer_account_id: str) -> PayerPeriod:
+        return self.payers.get(payer_account_id, PayerPeriod())
 
 
 def evolve(period: CostPeriod, fact: PeriodImported) -> CostPeriod:
-    return CostPeriod(fact.report_version, (*period.imported, fact.report_version))
+    before = period.of(fact.payer_account_id)
+    payer = PayerPeriod(
+        versions=(*before.versions, ImportedVersion(fact.report_version, fact.rows, fact.booked_in)),
+        invoices=fact.invoices,
+        was_final=before.was_final or is_final(fact.invoices),
+        shown_version=before.shown_version if fact.is_booked else fact.report_version,
+    )
+    return CostPeriod((*period.imported, fact.report_version), {**period.payers, fact.payer_account_id: payer})
 
 
 def period_stream(billing_period: Month) -> Stream:
@@ -171,13 +245,40 @@ def decide_import(states: States, command: ImportPeriod, context: Context) -> De
     check_currency(command.currencies, context.organization.currency)
     organization: AwsOrganization = states[ORGANIZATION_STREAM]
     check_payer(command, context.organization.payer_account_id or organization.management_account_id)
+    booked_in = _booked_in(states, command, context)
     if command.totals_in != command.totals_out or command.metric_totals != command.metric_totals_out:
         raise DamagedReport(
             f"The stored rows of {command.report.billing_period} do not add up to the report: "
             f"{_listed(command.totals_out)} against {_listed(command.totals_in)}. Nothing was imported.",
             code="NotReconciled",
         )
-    return Decision([Event(command.subject, _imported(command, context))], _summary(command, context), authority)
+    fact = _imported(command, context, booked_in)
+    return Decision([Event(command.subject, fact)], _summary(fact), authority)
+
+
+def _booked_in(states: States, command: ImportPeriod, context: Context) -> Month | None:
+    """Where an adjustment counts; None for what is none."""
+    month = command.report.billing_period
+    period: CostPeriod = states[command.subject]
+    first_open = _first_open(states, month, context)
+    if first_open == month and not period.of(command.report.payer_account_id).was_final:
+        return None
+    assert first_open is not None  # all streams that this asks for were read
+    return first_open
+
+
+def _first_open(states: States, month: Month, context: Context) -> Month | None:
+    """The first month from this one on that is not closed; None where the states do not reach so far."""
+    while (stream := _closing_of(month, context)) in states:
+        closed: ClosedMonths = states[stream]
+        if month not in closed:
+            return month
+        month = month.plus(1)
+    return None
+
+
+def _closing_of(month: Month, context: Context) -> Stream:
+    return closing_stream(context.organization.calendar.fiscal_year_of(month))
 
 
 def require_importer(context: Context) -> Authority:
@@ -195,16 +296,31 @@ def check_currency(currencies: Sequence[str], expected: str) -> None:
 
 
 def check_payer(command: ImportPeriod, expected: str) -> None:
-    """Raises Refusal where the report is of another payer; anything goes while none is known."""
-    if expected and (others := sorted({*command.payers, command.report.payer_account_id} - {expected})):
+    """Raises Refusal where the report is of another payer; anything goes while none is known.
+
+    `expected` may list several, by comma; each report is of one of them alone.
+    """
+    ours, payer = payers_listed(expected), command.report.payer_account_id
+    if ours and (others := sorted({*command.payers, payer} - set(ours))):
         raise Refusal(
-            f"The report is of payer {', '.join(others)}, but this organization is paid by {expected}: "
+            f"The report is of payer {', '.join(others)}, but this organization is paid by {', '.join(ours)}: "
             "check the source, or set ALLOT_PAYER_ACCOUNT_ID.",
             code="OtherPayer",
         )
+    if len(ours) > 1 and (others := sorted(set(command.payers) - {payer})):
+        raise Refusal(
+            f"The report is of payer {payer}, but has lines of payer {', '.join(others)}: import the report of each "
+            "payer by itself.",
+            code="SeveralPayers",
+        )
 
 
-def _imported(command: ImportPeriod, context: Context) -> PeriodImported:
+def payers_listed(text: str) -> tuple[str, ...]:
+    """The account ids of a list by comma, each once."""
+    return tuple(dict.fromkeys(payer for part in text.split(",") if (payer := part.strip())))
+
+
+def _imported(command: ImportPeriod, context: Context, booked_in: Month | None) -> PeriodImported:
     return PeriodImported(
         source=command.report.source,
         billing_period=command.report.billing_period,
@@ -228,24 +344,43 @@ def _imported(command: ImportPeriod, context: Context) -> PeriodImported:
         invoices=command.invoices,
         engine=command.engine,
         detail=command.detail,
+        booked_in=booked_in,
     )
 
 
-def _summary(command: ImportPeriod, context: Context) -> str:
-    whole = total(list(command.totals_in.values()))
-    return (
-        f"Imported {command.report.billing_period}: {command.lines:,} lines, {context.organization.currency} "
-        f"{plain(whole.normalize(EXACT)) if whole else 0}."
-    )
+def _summary(fact: PeriodImported) -> str:
+    whole, month = total(list(fact.totals.values())), fact.billing_period
+    told = f"Imported {month}: {fact.lines:,} lines, {fact.currency} {plain(whole.normalize(EXACT)) if whole else 0}."
+    if fact.is_booked:
+        return f"{told} {month} is closed, so what this version changes is an adjustment in {fact.booked_in}."
+    if fact.booked_in:
+        return f"{told} AWS had invoiced {month} before, so what this version changes is an adjustment."
+    return told
 
 
 def _listed(totals: dict[str, Amount]) -> str:
     return ", ".join(f"{charge_type} {plain(amount)}" for charge_type, amount in sorted(totals.items())) or "nothing"
 
 
-def _reads(command: ImportPeriod, _context: Context) -> Sequence[Stream]:
-    return (command.subject, ORGANIZATION_STREAM)
+def _reads(command: ImportPeriod, context: Context) -> Sequence[Stream]:
+    month = command.report.billing_period
+    return (
+        command.subject,
+        ORGANIZATION_STREAM,
+        _closing_of(month, context),
+        _closing_of(month.plus(MONTHS_OF_YEAR), context),
+    )
 
 
-RULES: dict[type[Command], Rule] = {ImportPeriod: Rule(_reads, decide_import)}
+def _reads_more(states: States, command: ImportPeriod, context: Context) -> Sequence[Stream]:
+    """Years of closed months; the first open one is rarely far away."""
+    month = command.report.billing_period
+    if _first_open(states, month, context) is not None:
+        return ()
+    while (stream := _closing_of(month, context)) in states:
+        month = month.plus(MONTHS_OF_YEAR)
+    return (stream,)
+
+
+RULES: dict[type[Command], Rule] = {ImportPeriod: Rule(_reads, decide_import, _reads_more)}
 FACTS: tuple[type[Fact], ...] = (PeriodImported,)

@@ -22,9 +22,11 @@ from domain import (
     cost,
     expected_account,
     first_bill,
+    metric_choice,
     people,
     people_commands,
     people_import,
+    restatement,
     schedule,
     schedule_commands,
     schedule_decisions,
@@ -49,6 +51,8 @@ RULES: Mapping[type[Command], Rule] = {
     **expected_account.RULES,
     **alignment.RULES,
     **cost.RULES,
+    **restatement.RULES,
+    **metric_choice.RULES,
     **first_bill.RULES,
 }
 
@@ -64,6 +68,8 @@ _ALL_FACTS: tuple[type[Fact], ...] = (
     *account_trouble.FACTS,
     *expected_account.FACTS,
     *cost.FACTS,
+    *restatement.FACTS,
+    *metric_choice.FACTS,
 )
 FACTS: Mapping[str, type[Fact]] = {fact.fact_name: fact for fact in _ALL_FACTS}
 if len(FACTS) < len(_ALL_FACTS):
@@ -84,6 +90,8 @@ FOLDS: Mapping[str, Fold] = {
     "vending": Fold(False, account_trouble.evolve),
     "account_event": Fold(False, account_trouble.evolve),
     "cost": Fold(cost.CostPeriod(), cost.evolve),
+    "account_cost": Fold(frozenset(), restatement.evolve),
+    "cost_metric": Fold({}, metric_choice.evolve),
     "refusal": Fold(None, lambda _state, fact: fact),
 }
 """By stream category."""
@@ -106,6 +114,7 @@ AnyCommand = Annotated[
     | schedule_decisions.DenyReschedule
     | closing.CloseMonth
     | closing.ReopenMonth
+    | metric_choice.ChooseMetric
     | account_allocating.AllocateAccount
     | account_allocating.ProposeAllocation
     | account_proposals.AcceptProposal

@@ -54,6 +54,7 @@ def test_waiting_for_messages_neither_delays_the_end_nor_asks_without_a_pause(gr
     ("given", "wrong", "said"),
     [
         ({"organizations_external_id": "secret-7"}, "organizations_external_id", "ALLOT_ORGANIZATIONS_ROLE_ARN"),
+        ({"payer_account_id": "123456789012, 12345"}, "payer_account_id", "'12345' is no account id: 12 digits"),
         (
             {"account_events_queue_url": QUEUE, "account_events_dead_letter_url": QUEUE},
             "account_events_dead_letter_url",
@@ -73,6 +74,14 @@ def test_what_cannot_be_meant_is_refused(given: dict[str, Any], wrong: str, said
     assert error["loc"] == (wrong,)
     assert said in error["msg"]
     assert "secret-7" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "listed"),
+    [("", None), ("123456789012", "123456789012"), (" 123456789012 ,, 210987654321", "123456789012,210987654321")],
+)
+def test_payers_are_listed_with_commas(text: str, listed: str | None) -> None:
+    assert Settings(payer_account_id=text).organization().payer_account_id == listed
 
 
 def test_an_external_id_is_a_secret_that_goes_with_its_role() -> None:

@@ -76,7 +76,7 @@ def fold(batch: Batch, event: RecordedEvent, fact: Any) -> None:
     accounts.put(with_lifecycle(before._replace(updated_at=event.recorded_at, **changes)))
     if isinstance(fact, Allocated):
         _allocate(batch, event, fact)
-        batch.changes.realigned.add(fact.account_id)
+        batch.changes.realigned.setdefault(fact.account_id, set()).add(fact.effective_on)
 
 
 def _living(event: RecordedEvent, fact: Fact, before: AccountRow) -> dict[str, Any]:

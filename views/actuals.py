@@ -1,190 +1,148 @@
-"""Actual spend: what a period's report says, and which product each part of it belongs to.
+"""Actual spend: what a period's report says, and whose each part of it is.
 
-The rows of a report version are summed once, when it is imported; a later allocation is applied to these sums. Each
-account's month is cut where its allocation changes, every piece is split over the products of its allocation, and what
-falls before the first allocation stays unallocated. So products and unallocated spend add up to the report, always.
+The rows of a report version are summed once, when it is imported (`views.cost_sums`). From these sums, by account and
+day, everything else is computed where it is stored: whose the day is (`views.spend`), and from the days the months, in
+the metric that budgets are compared with. Only days that something was said about are computed, and only rows that come
+out differently are written. So products and unallocated spend add up to the report, always.
 """
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from decimal import Decimal
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from itertools import pairwise
 
 from psycopg.sql import SQL
-from pydantic_core import to_json
 
 from domain.calendar import Month
-from domain.cost import PeriodImported
-from domain.decision import RecordedEvent
-from domain.money import decimals_of, plain, total
-from views.account_rows import ALLOCATIONS, history
-from views.batch import ZERO, Batch, Change, Projection
-from views.spend import AccountMonth, months_of, split_months
-from views.tables import Json, Table
+from domain.metric_choice import metric_in
+from domain.money import decimals_of
+from views.account_rows import ALLOCATIONS
+from views.batch import Batch, Change, Projection
+from views.claims import CLAIMS
+from views.cost_periods import choices
+from views.cost_sums import import_all
+from views.spend import (
+    IN_METRIC,
+    TOUCHED,
+    AccountMonth,
+    Days,
+    Sources,
+    asked,
+    days_between,
+    merged,
+    months_of,
+    of_currency,
+    replace_query,
+    shares_query,
+)
+from views.spend_tables import ADJUSTMENTS, DAILY, DAILY_SHARES, METRIC_CHOICES, MONTHLY, PERIODS, SHARES, UNALLOCATED
 
-
-class PeriodRow(NamedTuple):
-    billing_period: date
-    fiscal_year: int
-    source: str
-    report_version: str
-    payer_account_id: str
-    manifest_hash: str
-    currency: str
-    lines: int
-    rows: int
-    totals: Json
-    """By charge type, as the report says."""
-    total: Decimal
-    imported_at: datetime
-
-
-class MonthlyRow(NamedTuple):
-    billing_period: date
-    account_id: str
-    service: str
-    charge_type: str
-    amount: Decimal
-
-
-class DailyRow(NamedTuple):
-    account_id: str
-    billing_period: date
-    day: date
-    """Within the billing period: a usage date outside of it counts for its first or last day."""
-    amount: Decimal
-
-
-class ShareRow(NamedTuple):
-    account_id: str
-    billing_period: date
-    product: str
-    fiscal_year: int
-    amount: Decimal
-
-
-class UnallocatedRow(NamedTuple):
-    account_id: str
-    billing_period: date
-    fiscal_year: int
-    amount: Decimal
-    since: date
-    """Its first day with unallocated spend."""
-
-
-PERIODS = Table("cost_periods", PeriodRow, key=1)
-MONTHLY = Table("monthly_actuals", MonthlyRow, key=4)
-DAILY = Table("daily_spend", DailyRow, key=3, indexes=("(billing_period, account_id)",))
-SHARES = Table("account_shares", ShareRow, key=3, group=2, indexes=("(fiscal_year, product)",))
-UNALLOCATED = Table("unallocated_spend", UnallocatedRow, key=2)
-
-
-def wants(batch: Batch, _: RecordedEvent, fact: PeriodImported) -> None:
-    batch.rows(PERIODS).want(fact.billing_period.first_day)
-
-
-def fold(batch: Batch, event: RecordedEvent, fact: PeriodImported) -> None:
-    batch.changes.imported[fact.billing_period] = (event, fact)
-    totals = {charge_type: plain(amount) for charge_type, amount in fact.totals.items()}
-    batch.rows(PERIODS).put(
-        PeriodRow(
-            billing_period=fact.billing_period.first_day,
-            fiscal_year=batch.organization.calendar.fiscal_year_of(fact.billing_period),
-            source=fact.source,
-            report_version=fact.report_version,
-            payer_account_id=fact.payer_account_id,
-            manifest_hash=fact.manifest_hash,
-            currency=fact.currency,
-            lines=fact.lines,
-            rows=fact.rows,
-            totals=Json(to_json(totals).decode()),
-            total=total(list(fact.totals.values())),
-            imported_at=event.recorded_at,
-        )
-    )
+_MONTHS = SQL("""
+WITH touched AS ({touched}),
+measured AS (
+    SELECT account_id, billing_period, day, product, fiscal_year, CASE metric {in_metric} END AS amount
+    FROM touched JOIN {daily_shares} USING (account_id, billing_period)
+    JOIN unnest(%(months)s::date[], %(years)s::bigint[], %(metrics)s::text[]) AS y(billing_period, fiscal_year, metric)
+        USING (billing_period)
+),
+fresh AS ({fresh}),
+{replaced}
+{answered}""")
+_FRESH_SHARES = SQL("""
+SELECT account_id, billing_period, product, fiscal_year, sum(amount) AS amount FROM measured WHERE product <> ''
+GROUP BY account_id, billing_period, product, fiscal_year HAVING sum(amount) <> 0""")
+_FRESH_UNALLOCATED = SQL("""
+SELECT account_id, billing_period, fiscal_year, sum(amount) AS amount, min(day) FILTER (WHERE amount <> 0) AS since
+FROM measured WHERE product = '' GROUP BY account_id, billing_period, fiscal_year HAVING sum(amount) <> 0""")
+_BY_PRODUCT = SQL("""
+SELECT product, billing_period, sum(is_there - was_there), sum(coalesce(amount, 0) - coalesce(amount_before, 0))
+FROM changed GROUP BY product, billing_period""")
+WORK_MEMORY = "32MB"
+"""Of each sort and hash, of which these queries have some ten; with less, the days of 10,000 accounts go by disk."""
 
 
 def settle(batch: Batch) -> None:
-    """Sums the imported periods, then splits every account's month whose spend or allocation changed."""
-    months: dict[AccountMonth, None] = {}
-    for month, (_, fact) in sorted(batch.changes.imported.items()):
-        months.update(dict.fromkeys(_import(batch, month, fact.report_version)))
-    daily = DAILY.named(batch.generation)
-    months.update(dict.fromkeys(months_of(batch.cursor, daily, sorted(batch.changes.realigned))))
-    if months:
-        _split(batch, list(months))
-
-
-def _import(batch: Batch, month: Month, report_version: str) -> list[AccountMonth]:
-    """Replaces the sums of a period; every account that had or has spend in it."""
-    monthly, daily = MONTHLY.named(batch.generation), DAILY.named(batch.generation)
-    period, cursor = month.first_day, batch.cursor
-    accounts = SQL("SELECT DISTINCT account_id, billing_period FROM {} WHERE billing_period = %s").format(daily)
-    before = cursor.execute(accounts, [period]).fetchall()
-    for table in (monthly, daily):
-        cursor.execute(SQL("DELETE FROM {} WHERE billing_period = %s").format(table), [period])
-    source = "FROM cost_rows WHERE billing_period = %s AND report_version = %s"
-    cursor.execute(
-        SQL(
-            "INSERT INTO {} (billing_period, account_id, service, charge_type, amount) "
-            "SELECT billing_period, account_id, service, charge_type, sum(unblended) "
-            + source
-            + " GROUP BY billing_period, account_id, service, charge_type"
-        ).format(monthly),
-        [period, report_version],
-    )
-    cursor.execute(
-        SQL(
-            "INSERT INTO {} (account_id, billing_period, day, amount) "
-            "SELECT account_id, billing_period, least(greatest(usage_date, %s), %s), sum(unblended) "
-            + source
-            + " GROUP BY 1, 2, 3"
-        ).format(daily),
-        [period, month.last_day, period, report_version],
-    )
-    return [*before, *cursor.execute(accounts, [period]).fetchall()]
-
-
-def _split(batch: Batch, months: list[AccountMonth]) -> None:
-    allocations, shares, unallocated = batch.rows(ALLOCATIONS), batch.rows(SHARES), batch.rows(UNALLOCATED)
-    for account_id, period in months:
-        allocations.want(account_id)
-        shares.want(account_id, period)
-        unallocated.want(account_id, period)
-    batch.load()
-    histories = {account_id: history(allocations.having(account_id)) for account_id in {month[0] for month in months}}
-    decimals = decimals_of(batch.organization.currency)
-    spent = split_months(batch.cursor, DAILY.named(batch.generation), months, histories, decimals)
-    for month in months:
-        _store_shares(batch, month, spent[month].products)
-        _store_unallocated(batch, month, spent[month].unallocated)
-
-
-def _store_shares(batch: Batch, month: AccountMonth, owned: dict[str, Decimal]) -> None:
-    """Rows for all parts that are not zero, and what that changes for the products."""
-    shares, (account_id, period) = batch.rows(SHARES), month
-    fiscal_year = batch.organization.calendar.fiscal_year_of(Month.of(period))
-    before = {row.product: row.amount for row in shares.having(account_id, period)}
-    for product in {**before, **owned}:
-        old, new = before.get(product, ZERO), owned.get(product, ZERO)
-        if old == new:
-            continue
-        if new:
-            shares.put(ShareRow(account_id, period, product, fiscal_year, new))
-        else:
-            shares.delete(account_id, period, product)
-        change = Change(parts=bool(new) - bool(old), actual=new - old)
-        batch.changes.month(fiscal_year, product, str(Month.of(period)), change)
-
-
-def _store_unallocated(batch: Batch, month: AccountMonth, left: tuple[Decimal, date] | None) -> None:
-    rows, (account_id, period) = batch.rows(UNALLOCATED), month
-    if left is None or not left[0]:
-        rows.delete(account_id, period)
+    """Brings in the imported versions, then computes every account's days whose spend or owner changed."""
+    changes = batch.changes
+    if not (changes.imported or changes.realigned or changes.claimed or changes.measured_from):
         return
-    fiscal_year = batch.organization.calendar.fiscal_year_of(Month.of(period))
-    rows.put(UnallocatedRow(account_id, period, fiscal_year, *left))
+    batch.cursor.execute("SELECT set_config('work_mem', %s, true)", [WORK_MEMORY])
+    batch.write(PERIODS, METRIC_CHOICES, ALLOCATIONS, CLAIMS)
+    days = merged([*import_all(batch), *_realigned(batch)])
+    if days:
+        _share(batch, days)
+    months = dict.fromkeys([*(one[:2] for one in days), *_remeasured(batch)])
+    if months:
+        _sum_up(batch, list(months))
 
 
-PROJECTION = Projection((PERIODS, MONTHLY, DAILY, SHARES, UNALLOCATED), (PeriodImported,), wants, fold, settle)
+def _sources(batch: Batch) -> Sources:
+    tables = (DAILY, ADJUSTMENTS, PERIODS, CLAIMS, ALLOCATIONS)
+    return Sources(*(table.named(batch.generation) for table in tables))
+
+
+def _realigned(batch: Batch) -> Iterator[Days]:
+    """The days from each new allocation to the one after it, and those from which on claims have changed."""
+    changes, allocations = batch.changes, batch.rows(ALLOCATIONS)
+    accounts = sorted({*changes.realigned, *changes.claimed})
+    for month in months_of(batch.cursor, _sources(batch), accounts):
+        account_id = month[0]
+        if since := changes.realigned.get(account_id):
+            starts = sorted({row.effective_on for row in allocations.having(account_id)})
+            for first, after in pairwise([*starts, date.max]):
+                if first in since and (days := days_between(month, first, after - timedelta(days=1))):
+                    yield days
+        claimed_from = changes.claimed.get(account_id)
+        if claimed_from and (days := days_between(month, claimed_from, date.max)):
+            yield days
+
+
+def _remeasured(batch: Batch) -> list[AccountMonth]:
+    """All months since the first fiscal year with another metric."""
+    if (year := batch.changes.measured_from) is None:
+        return []
+    first = batch.organization.calendar.first_month_of(year).first_day
+    query = SQL("SELECT DISTINCT account_id, billing_period FROM {} WHERE billing_period >= %s")
+    return batch.cursor.execute(query.format(DAILY_SHARES.named(batch.generation)), [first]).fetchall()
+
+
+def _share(batch: Batch, days: Sequence[Days]) -> None:
+    where = "s.account_id = t.account_id AND s.billing_period = t.billing_period AND s.day BETWEEN t.first AND t.last"
+    query = SQL("WITH {}, {} SELECT").format(
+        shares_query(_sources(batch)), replace_query(DAILY_SHARES, batch.generation, where)
+    )
+    batch.cursor.execute(query, asked(days) | of_currency(decimals_of(batch.organization.currency)))
+
+
+def _sum_up(batch: Batch, months: Sequence[AccountMonth]) -> None:
+    """The months of accounts, and what they change for the products."""
+    calendar = batch.organization.calendar
+    periods = sorted({period for _, period in months})
+    years = {period: calendar.fiscal_year_of(Month.of(period)) for period in periods}
+    chosen = choices(batch)
+    parameters = asked([Days(*month, month[1], month[1]) for month in months]) | {
+        "months": periods,
+        "years": list(years.values()),
+        "metrics": [metric_in(chosen, year) for year in years.values()],
+    }
+    where = "s.account_id = t.account_id AND s.billing_period = t.billing_period"
+    for table, fresh, answered in (
+        (UNALLOCATED, _FRESH_UNALLOCATED, SQL("SELECT")),
+        (SHARES, _FRESH_SHARES, _BY_PRODUCT),
+    ):
+        query = _MONTHS.format(
+            touched=TOUCHED,
+            daily_shares=DAILY_SHARES.named(batch.generation),
+            in_metric=IN_METRIC,
+            fresh=fresh,
+            replaced=replace_query(table, batch.generation, where),
+            answered=answered,
+        )
+        batch.cursor.execute(query, parameters)
+    for product, period, parts, actual in batch.cursor.fetchall():
+        change = Change(parts=int(parts), actual=actual)
+        batch.changes.month(years[period], product, str(Month.of(period)), change)
+
+
+PROJECTION = Projection((MONTHLY, DAILY, ADJUSTMENTS, DAILY_SHARES, SHARES, UNALLOCATED), settle=settle)

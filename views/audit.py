@@ -31,6 +31,7 @@ from domain.budget import AnnualApproved, BudgetLoaded, ProductWithdrawn
 from domain.closing import MonthClosed, MonthReopened
 from domain.cost import PeriodImported
 from domain.decision import CommandRefused, Fact, RecordedEvent
+from domain.metric_choice import MetricChosen
 from domain.people import (
     Deactivated,
     Delegated,
@@ -42,6 +43,7 @@ from domain.people import (
     Reactivated,
     Registered,
 )
+from domain.restatement import AccountRestated
 from domain.schedule import FACTS as SCHEDULE_FACTS
 from domain.schedule import ScheduleFact
 from domain.waiting import Escalated, Reminded
@@ -103,6 +105,8 @@ _FACTS: tuple[type[Fact], ...] = (
     *account_trouble.FACTS,
     *expected_account.FACTS,
     PeriodImported,
+    AccountRestated,
+    MetricChosen,
 )
 
 
@@ -153,6 +157,10 @@ def subjects(fact: Fact) -> list[str]:
             return [str(fact.fiscal_year), str(fact.month)]
         case PeriodImported():
             return [str(fact.billing_period), fact.report_version]
+        case AccountRestated():
+            return [fact.account_id, str(fact.billing_period), fact.to_version]
+        case MetricChosen():
+            return [str(fact.fiscal_year)]
         case CommandRefused():
             return [fact.subject, *fact.subject.split("/", 1)[1:]]
         case _:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal, localcontext
 from typing import Any, cast
 
 from psycopg import Cursor
 
-from domain.calendar import Month
 from domain.cost import PeriodImported
 from domain.decision import Fact, Organization, RecordedEvent
 from domain.money import EXACT
@@ -62,10 +62,14 @@ class Changes:
     """By fiscal year and product."""
     months: dict[tuple[int, str, str], Change] = field(default_factory=dict)
     """By fiscal year, product and month."""
-    imported: dict[Month, tuple[RecordedEvent, PeriodImported]] = field(default_factory=dict)
-    """The last import of each billing period."""
-    realigned: set[str] = field(default_factory=set)
-    """Accounts with a new allocation."""
+    imported: list[tuple[PeriodImported, str]] = field(default_factory=list)
+    """Imports, each with the version of the same payer that was in force before; empty for the first one."""
+    realigned: dict[str, set[date]] = field(default_factory=dict)
+    """Accounts with new allocations, and the days from which these hold."""
+    claimed: dict[str, date] = field(default_factory=dict)
+    """Accounts in which resources were claimed or released, and the first day that this changes."""
+    measured_from: int | None = None
+    """The first fiscal year that another metric was chosen for."""
     products: dict[tuple[str, int], None] = field(default_factory=dict)
     """Products and years whose schedule or budget line changed, or that somebody was reminded of; in order."""
     accounts: dict[str, None] = field(default_factory=dict)
@@ -104,6 +108,11 @@ class Batch:
             asked = [(rows, answer) for rows in self._rows.values() if (answer := rows.ask(connection)) is not None]
         for rows, answer in asked:
             rows.take(answer)
+
+    def write(self, *tables: Table[Any]) -> None:
+        """Before the end of the batch, for what is computed from these tables where they are stored."""
+        for table in tables:
+            self.rows(table).flush(self.cursor)
 
     def flush(self) -> None:
         """The server writes the rows of one table while those of the next one are packed."""

@@ -11,6 +11,7 @@ from uuid import UUID
 from domain.account import Lifecycle
 from domain.business_days import BusinessCalendar
 from domain.calendar import Month
+from domain.cost_metric import DEFAULT_METRIC, CostMetric
 from domain.decision import Persona
 from domain.hierarchy import DEFAULT_LABELS, NodePath
 from domain.model import Model
@@ -79,9 +80,17 @@ class PeriodCheck(Model):
     products: Amount
     unallocated: Amount
     difference: Amount
-    """report − products − unallocated"""
+    """report − products − unallocated + booked here − booked elsewhere"""
     charge_types: dict[str, Amount]
     """As the report says."""
+    booked_here: Amount = Decimal(0)
+    """Part of products and unallocated: adjustments of other months, which were closed already."""
+    booked_elsewhere: Amount = Decimal(0)
+    """Part of the report: adjustments of this month since it was closed, which other months have."""
+    metric: CostMetric = DEFAULT_METRIC
+    """In which all of it is: the one that the year's budgets are compared with."""
+    is_final: bool = False
+    """Whether AWS has invoiced the month, for every payer."""
 
     @property
     def equal(self) -> bool:

@@ -9,9 +9,10 @@ from uuid import UUID
 from domain.calendar import Month
 from domain.errors import Unavailable
 from domain.hierarchy import PRODUCT_LEVEL, NodePath
-from views import books, directory
+from views import books, cost_history, directory
 from views.account_queries import KNOWN_MAX, AccountViews
 from views.audit import subject_key
+from views.cost_models import CostPeriodDetail, CostVersion
 from views.generations import live
 from views.inbox import found_tasks, task_detail
 from views.models import (
@@ -50,7 +51,9 @@ _CATEGORIES = (
     "account_event",
     "expected_account",
     "vending",
+    "account_cost",
     "cost",
+    "cost_metric",
     "person",
     "holders",
     "organization",
@@ -116,6 +119,18 @@ class Views(AccountViews):
         """Months of that year that are closed now, in order."""
         with self.snapshot() as cursor:
             return books.closed_months(cursor, fiscal_year)
+
+    # Cost reports
+
+    def cost_history(self, period: Month, account_id: str = "") -> tuple[CostVersion, ...]:
+        """Versions of the period in order of import, with what each changed; of one account, too, if it is named."""
+        with self.snapshot() as cursor:
+            return cost_history.history(cursor, period, account_id)
+
+    def cost_period(self, period: Month) -> CostPeriodDetail | None:
+        """What the newest reports say of the period; None where none was imported."""
+        with self.snapshot() as cursor:
+            return cost_history.period_detail(cursor, period)
 
     # Schedules
 

@@ -12,7 +12,9 @@ from views import (
     actuals,
     audit,
     budgets,
+    claims,
     closing,
+    cost_periods,
     expected_accounts,
     people,
     rollup,
@@ -32,6 +34,8 @@ PROJECTIONS: tuple[Projection, ...] = (
     account_rules.PROJECTION,
     account_troubles.PROJECTION,
     tasks.PROJECTION,  # after all whose rows it looks at: people, budgets, schedules, accounts
+    claims.PROJECTION,
+    cost_periods.PROJECTION,
     actuals.PROJECTION,
     audit.PROJECTION,
     rollup.PROJECTION,  # the last one: it adds up what the others changed

@@ -8,15 +8,18 @@ from decimal import Decimal
 from typing import Any
 
 from psycopg import Cursor
+from psycopg.sql import SQL, Literal
 
 from domain.account import Lifecycle
 from domain.calendar import Month
+from domain.cost_metric import DEFAULT_METRIC
 from domain.hierarchy import DEFAULT_LABELS, PRODUCT_LEVEL, NodePath
 from domain.money import total
 from domain.schedule import State
 from views.generations import live
 from views.models import PeriodCheck, RollupReport, RollupRow, UnallocatedAccount, tidy
 from views.paths import path_text
+from views.spend import IN_METRIC
 
 ORGANIZATION_LABEL = "Organization"
 
@@ -37,12 +40,31 @@ _UNALLOCATED = """
 SELECT u.account_id, coalesce(a.name, ''), a.lifecycle, u.billing_period, u.amount, u.since
 FROM unallocated_spend u LEFT JOIN accounts a USING (account_id)
 WHERE u.fiscal_year = %(year)s ORDER BY u.billing_period"""
-_PERIODS = """
-SELECT p.billing_period, p.report_version, p.total, p.totals,
-    coalesce((SELECT sum(actual) FROM rollup_months m
-        WHERE m.fiscal_year = p.fiscal_year AND m.path = '/' AND m.month = to_char(p.billing_period, 'YYYY-MM')), 0),
-    coalesce((SELECT sum(amount) FROM unallocated_spend u WHERE u.billing_period = p.billing_period), 0)
-FROM cost_periods p WHERE p.fiscal_year = %(year)s ORDER BY p.billing_period"""
+_PERIODS = SQL("""
+WITH chosen AS (
+    SELECT coalesce((SELECT metric FROM cost_metrics WHERE fiscal_year <= %(year)s ORDER BY fiscal_year DESC LIMIT 1),
+        {default}) AS metric
+),
+booked AS (
+    SELECT booked_in, billing_period, fiscal_year, CASE metric {in_metric} END AS amount FROM cost_adjustments, chosen
+    WHERE booked_in <> billing_period
+),
+known AS (
+    SELECT billing_period, string_agg(report_version, ', ' ORDER BY payer_account_id) AS versions,
+        jsonb_agg(totals -> metric) AS totals, bool_and(is_final) AS final
+    FROM cost_periods, chosen WHERE fiscal_year = %(year)s GROUP BY 1
+)
+SELECT p.billing_period, coalesce(versions, ''), coalesce(totals, '[]'), coalesce(final, false),
+    coalesce((SELECT sum(actual) FROM rollup_months
+        WHERE fiscal_year = %(year)s AND path = '/' AND month = to_char(p.billing_period, 'YYYY-MM')), 0),
+    coalesce((SELECT sum(amount) FROM unallocated_spend u WHERE u.billing_period = p.billing_period), 0),
+    coalesce((SELECT sum(amount) FROM booked WHERE booked_in = p.billing_period), 0),
+    coalesce((SELECT sum(amount) FROM booked b WHERE b.billing_period = p.billing_period), 0),
+    metric
+FROM (SELECT * FROM known FULL JOIN (SELECT DISTINCT booked_in AS billing_period FROM booked
+    WHERE fiscal_year = %(year)s) b USING (billing_period)) p, chosen ORDER BY 1""").format(
+    default=Literal(DEFAULT_METRIC.value), in_metric=IN_METRIC
+)
 _BOOK = """
 SELECT currency, labels FROM budget_books WHERE fiscal_year = %(year)s
 UNION ALL SELECT currency, NULL FROM cost_periods WHERE fiscal_year = %(year)s LIMIT 1"""
@@ -128,15 +150,28 @@ def _unallocated(found: Cursor[Any], currency: str) -> tuple[UnallocatedAccount,
 
 
 def _periods(found: Cursor[Any], currency: str) -> tuple[PeriodCheck, ...]:
-    return tuple(
-        PeriodCheck(
-            billing_period=Month.of(period),
-            report_version=version,
-            report=tidy(report, currency),
-            products=tidy(products, currency),
-            unallocated=tidy(unallocated, currency),
-            difference=tidy(total([report, -products, -unallocated]), currency),
-            charge_types={name: tidy(Decimal(amount), currency) for name, amount in totals.items()},
-        )
-        for period, version, report, totals, products, unallocated in found
+    return tuple(_period(values, currency) for values in found)
+
+
+def _period(values: tuple[Any, ...], currency: str) -> PeriodCheck:
+    period, version, reports, is_final, products, unallocated, booked_here, booked_elsewhere, metric = values
+    charge_types: dict[str, list[Decimal]] = {}
+    for totals in reports:
+        for name, amount in totals.items():
+            charge_types.setdefault(name, []).append(Decimal(amount))
+    by_type = {name: total(amounts) for name, amounts in sorted(charge_types.items())}
+    report = total(list(by_type.values()))
+    shown = total([products, unallocated, booked_elsewhere, -booked_here])
+    return PeriodCheck(
+        billing_period=Month.of(period),
+        report_version=version,
+        report=tidy(report, currency),
+        products=tidy(products, currency),
+        unallocated=tidy(unallocated, currency),
+        difference=tidy(total([report, -shown]), currency),
+        charge_types={name: tidy(amount, currency) for name, amount in by_type.items()},
+        booked_here=tidy(booked_here, currency),
+        booked_elsewhere=tidy(booked_elsewhere, currency),
+        metric=metric,
+        is_final=is_final,
     )

@@ -206,7 +206,7 @@ class Rows[R: tuple[Any, ...]]:
             self._groups.get(key[: self.table.group], {}).pop(key, None)
 
     def flush(self, cursor: Cursor[Any]) -> None:
-        """Writes what changed."""
+        """Writes what changed since the last time."""
         rows, stored = self._rows, self._stored
         gone = [key for key in self._changed if key not in rows and key in stored]
         new = [rows[key] for key in self._changed if key in rows and key not in stored]
@@ -218,6 +218,9 @@ class Rows[R: tuple[Any, ...]]:
             cursor.execute(statements.update, literals(moved))
         if new:
             cursor.execute(statements.insert, literals(new))
+        self._stored.difference_update(gone)
+        self._stored.update(row[: self.table.key] for row in new)
+        self._changed.clear()
 
     def _set(self, row: R) -> None:
         key = row[: self.table.key]

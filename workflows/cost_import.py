@@ -24,11 +24,14 @@ with workflow.unsafe.imports_passed_through():
         HEARTBEAT_TIMEOUT,
         IMPORT_DEADLINE,
         IMPORT_TIMEOUT,
+        RESTATEMENTS_TIMEOUT,
         RETRIES,
         ActivityName,
         Deliveries,
         FirstBillsRequest,
         FirstBillsResult,
+        RestatementsRequest,
+        RestatementsResult,
     )
     from domain.calendar import Month
     from domain.errors import AllotError, BadInput, DamagedReport
@@ -49,6 +52,7 @@ with workflow.unsafe.imports_passed_through():
 FOUND_WITHIN = timedelta(minutes=30)
 FIRST_BILLS_WITHIN = timedelta(minutes=10)
 """All attempts; whoever waits for the import waits for this, too."""
+RESTATEMENTS_WITHIN = timedelta(minutes=20)
 PERIODS_AT_ONCE_MAX = 4
 """Billing periods imported side by side; the versions of one period go in order, because the last one counts."""
 DELIVERIES_MAX = 500
@@ -211,14 +215,22 @@ class CostImport:
             _show(delivery, f"was not imported: {failure.message}")
             raise failure from error
         _show(delivery, f"{result.status}: {result.message}")
-        # The mark is for imports that were under way before there was this step.
+        # The marks are for imports that were under way before there were these steps.
+        told = ""
         if result.status != "refused" and workflow.patched("first-bills"):
-            await self._record_first_bills(delivery, result)
+            told = await self._record_first_bills(delivery)
+            _show(delivery, f"{result.status}: {result.message}{told}")
+        if result.status != "refused" and workflow.patched("restatements"):
+            told += await self._record_restatements(delivery)
+            _show(delivery, f"{result.status}: {result.message}{told}")
         return result
 
-    async def _record_first_bills(self, delivery: CostDelivery, result: CostImportResult) -> None:
-        """Which accounts were billed for the first time. The import stands whatever becomes of it; the next version of
-        the period, or importing this one again, makes good for it."""
+    async def _record_first_bills(self, delivery: CostDelivery) -> str:
+        """Which accounts were billed for the first time, told in a sentence.
+
+        The import stands whatever becomes of it; the next version of the period, or importing this one again, makes
+        good for it.
+        """
         report = delivery.report
         try:
             found: FirstBillsResult = await workflow.execute_activity(
@@ -233,9 +245,32 @@ class CostImport:
                 summary="Which accounts are billed for the first time",
             )
         except ActivityError as error:
-            _show(delivery, f"{result.status}: {result.message} First bills: {failure_of(error).message}")
-            return
-        _show(delivery, f"{result.status}: {result.message} Billed for the first time: {found.billed:,} accounts.")
+            return f" First bills: {failure_of(error).message}"
+        return f" Billed for the first time: {found.billed:,} accounts."
+
+    async def _record_restatements(self, delivery: CostDelivery) -> str:
+        """What the version has changed of accounts' days, told in a sentence.
+
+        The import stands whatever becomes of it; importing the version again makes good for it.
+        """
+        report = delivery.report
+        try:
+            found: RestatementsResult = await workflow.execute_activity(
+                ActivityName.RECORD_RESTATEMENTS,
+                RestatementsRequest(billing_period=report.billing_period, report_version=report.version),
+                result_type=RestatementsResult,
+                task_queue=COST_QUEUE,
+                start_to_close_timeout=RESTATEMENTS_TIMEOUT,
+                schedule_to_close_timeout=RESTATEMENTS_WITHIN,
+                heartbeat_timeout=HEARTBEAT_TIMEOUT,
+                retry_policy=RETRIES,
+                summary="What this version has changed",
+            )
+        except ActivityError as error:
+            return f" Restatements: {failure_of(error).message}"
+        if not found.replaced:
+            return ""
+        return f" {'Adjusted' if found.adjustment else 'Restated'}: {found.restated:,} accounts."
 
     async def _import(self, delivery: CostDelivery) -> CostImportResult:
         """A part that may still arrive is waited for by the activity's retries, which add nothing to the history."""

@@ -97,6 +97,10 @@ def test_what_cannot_be_done_is_refused_with_what_to_do_instead(
     two = ("person", "grant", address("Bea"), "vendor_manager", "product_owner:Retail", "--as", address("Fin"))
     refused(3, "Granted: vendor_manager", "WrongLevel", arguments=two)
     refused(3, "MonthOpen", arguments=("month", "close", f"{THIS_YEAR}-12", "--as", address("Fin")))
+    metric = ("cost", "metric", "amortized", "--fiscal-year", str(THIS_YEAR))
+    refused(4, "financial_admin", arguments=(*metric, *pat))
+    chosen = allot(*metric, "--as", address("Fin"))
+    assert f"From fiscal year {THIS_YEAR} on, budgets are compared with amortized cost." in chosen.out
     refused(4, "OwnGrant", arguments=("person", "deactivate", address("Fin"), "--as", address("Fin")))
     company.record(DeactivatePerson(command_id=uuid4(), actor=address("Fin"), person=address("Ann")))
     refused(4, "Deactivated", arguments=("schedule", "submit", PRODUCT, *this, *EVENLY))

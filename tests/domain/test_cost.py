@@ -10,7 +10,7 @@ import pytest
 from domain.account import ORGANIZATION_STREAM
 from domain.account_facts import OrganizationSeen
 from domain.calendar import Month
-from domain.cost import CostPeriod, ImportPeriod, PeriodImported, ReportVersion
+from domain.cost import CostPeriod, ImportedVersion, ImportPeriod, PayerPeriod, PeriodImported, ReportVersion
 from domain.decision import Event, Organization, Stream
 from domain.errors import AllotError, DamagedReport, Forbidden, Refusal
 from tests.domain.specs import ADMIN, LEAD, RIGHTS, SYSTEM_ACTOR, command_id, decide, fold
@@ -120,7 +120,10 @@ def test_an_import_stands_with_its_month_and_with_who_allowed_it() -> None:
     again = decide(command(), SYSTEM_ACTOR, decision.events)
     assert again.message == "Version v1 was imported already; nothing changed."
     stream = Stream("cost", "2026-06")
-    assert fold(decision.events, [stream])[stream] == CostPeriod("v1", ("v1",))
+    version = ImportedVersion("v1", rows=2)
+    assert fold(decision.events, [stream])[stream] == CostPeriod(
+        ("v1",), {PAYER: PayerPeriod((version,), shown_version="v1")}
+    )
 
 
 def test_a_total_is_told_to_its_last_digit() -> None:

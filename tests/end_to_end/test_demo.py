@@ -22,6 +22,7 @@ from dotenv import dotenv_values
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from domain.calendar import Month
 from tests.support.demo import (
     COMMAND,
     DEMO,
@@ -133,9 +134,9 @@ def test_each_product_gets_its_share_of_its_accounts(demo: Running, company: dic
         for share in account["shares"]:
             product, _, percent = share.rpartition("=")
             expected[product] += spend[account["sample_id"]] * Decimal(percent) / 100
-            parts[product] += len(company["billing_periods"])
+            parts[product] += sum(Month.parse(period).last_day.day for period in company["billing_periods"])
     rows = rows_by_path(demo.answer["rollup"])
-    for product, amount in expected.items():  # a share is in whole cents, of which each month has its own
+    for product, amount in expected.items():  # a share is in whole cents, each day's by itself
         assert abs(Decimal(rows[product]["actual"]) - amount) <= CENT * parts[product], product
 
 

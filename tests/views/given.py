@@ -17,6 +17,7 @@ from domain.allocation import AccountType, Share
 from domain.budget import AnnualApproved, BudgetLoaded, book_stream, line_stream
 from domain.calendar import FiscalCalendar, Month
 from domain.cost import PeriodImported, period_stream
+from domain.cost_metric import CostMetric
 from domain.decision import (
     NAMESPACE,
     Channel,
@@ -32,11 +33,14 @@ from domain.decision import (
     refusal_stream,
 )
 from domain.hierarchy import NodePath
+from domain.metric_choice import METRIC_STREAM, MetricChosen
 from domain.people import Granted, Registered, person_stream
+from domain.restatement import AccountRestated, account_cost_stream
 from domain.schedule import Approved, Rejected, Submitted, schedule_stream
 from ledger.connection import Connections
 from ledger.mapper import Envelope, FactMapper
 from ledger.recorder import LedgerDatastore, LedgerRecorder
+from views.spend import METRICS
 
 ORGANIZATION = Organization()
 CALENDAR = FiscalCalendar()
@@ -228,6 +232,17 @@ class CostRow(NamedTuple):
     charge_type: str
     usage_date: date
     unblended: Decimal
+    amortized: Decimal | None = None
+    """None, as in versions of before there was more than one metric, is the same as unblended."""
+    net_unblended: Decimal | None = None
+    net_amortized: Decimal | None = None
+
+
+def measured(row: CostRow, amortized: str, net_unblended: str, net_amortized: str) -> CostRow:
+    """The row with all four metrics."""
+    return row._replace(
+        amortized=Decimal(amortized), net_unblended=Decimal(net_unblended), net_amortized=Decimal(net_amortized)
+    )
 
 
 def cost(account_id: str, day: str, amount: str, *, version: str = "v1", period: str = "", **more: str) -> CostRow:
@@ -243,23 +258,55 @@ def cost(account_id: str, day: str, amount: str, *, version: str = "v1", period:
     )
 
 
-def imported(rows: Iterable[CostRow], period: str, version: str = "v1") -> Event:
+PAYER = "111111111111"
+
+
+def imported(rows: Iterable[CostRow], period: str, version: str = "v1", **more: Any) -> Event:
     month, totals = Month.parse(period), dict[str, Decimal]()
     rows = [row for row in rows if row.billing_period == month.first_day and row.report_version == version]
+    metric_totals: dict[str, dict[str, Decimal]] = {metric: {} for metric in METRICS[1:]}
     for row in rows:
         totals[row.charge_type] = totals.get(row.charge_type, Decimal(0)) + row.unblended
+        for metric, of_type in metric_totals.items():
+            amount = row.unblended if getattr(row, metric) is None else getattr(row, metric)
+            of_type[row.charge_type] = of_type.get(row.charge_type, Decimal(0)) + amount
+    more = {"metric_totals": metric_totals} | more
     fact = PeriodImported(
         source="report",
         billing_period=month,
         report_version=version,
-        payer_account_id="111111111111",
+        payer_account_id=more.pop("payer", PAYER),
         manifest_hash=HASH,
         currency="USD",
         lines=len(rows),
         rows=len(rows),
         totals=totals,
+        **more,
     )
     return Event(period_stream(month), fact)
+
+
+def restated(
+    account_id: str, month: Month, before: str, version: str, payer: str = PAYER, booked_in: Month | None = None
+) -> Event:
+    fact = AccountRestated(
+        billing_period=month,
+        payer_account_id=payer,
+        account_id=account_id,
+        from_version=before,
+        to_version=version,
+        before={"unblended": Decimal("1.5")},
+        after={"unblended": Decimal(2)},
+        first_changed=month.first_day,
+        last_changed=month.last_day,
+        adjustment=booked_in is not None,
+        booked_in=booked_in,
+    )
+    return Event(account_cost_stream(account_id, month), fact)
+
+
+def metric_chosen(metric: CostMetric, fiscal_year: int = 2026, note: str = "") -> Event:
+    return Event(METRIC_STREAM, MetricChosen(fiscal_year=fiscal_year, metric=metric, note=note))
 
 
 def refused(number: int, subject: str) -> Event:
@@ -275,7 +322,9 @@ def store_costs(database_url: str, rows: Sequence[CostRow]) -> None:
         if connection.execute("SELECT to_regclass('cost_rows')").fetchone() == (None,):
             connection.execute(
                 "CREATE TABLE cost_rows (billing_period date, report_version text, account_id text, service text,"
-                " charge_type text, usage_date date, unblended numeric(38,18)) PARTITION BY LIST (billing_period)"
+                " charge_type text, usage_date date, unblended numeric(38,18),"
+                " amortized numeric(38,18), net_unblended numeric(38,18), net_amortized numeric(38,18))"
+                " PARTITION BY LIST (billing_period)"
             )
         for period in {row.billing_period for row in rows}:
             connection.execute(

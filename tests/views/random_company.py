@@ -11,6 +11,7 @@ from domain.account import ORGANIZATION_STREAM
 from domain.account_facts import OrganizationSeen
 from domain.budget_load import after_annual_change
 from domain.calendar import Month
+from domain.cost_metric import CostMetric
 from domain.decision import Event, Grant, Persona, PersonId
 from domain.hierarchy import NodePath
 from domain.money import Money
@@ -20,6 +21,7 @@ from tests.views.given import (
     ANN,
     BOB,
     EVE,
+    PAYER,
     CostRow,
     allocated_to,
     approved,
@@ -28,10 +30,12 @@ from tests.views.given import (
     imported,
     line,
     loaded,
+    metric_chosen,
     person,
     refused,
     registered,
     rejected,
+    restated,
     submitted,
     vended,
 )
@@ -57,6 +61,7 @@ from tests.views.given_process import (
 )
 from tests.views.random_accounts import RandomAccounts
 
+OTHER_PAYER = "222222222222"
 PERSONAS = tuple(Persona)
 Key = tuple[int, NodePath]
 Maker = Callable[[], list[Event]]
@@ -101,12 +106,13 @@ class RandomCompany:
         self._people: dict[PersonId, bool] = {}
         """Whether they are active."""
         self._closed: dict[Month, None] = {}
-        self._imports: dict[Month, int] = {}
+        self._imports: dict[tuple[Month, str], list[str]] = {}
+        """Versions by period and payer."""
         self._import_every = import_every
 
     def events(self, count: int) -> list[Event]:
         made: list[Event] = [loaded(fiscal_year=year) for year in self.YEARS]
-        makers: dict[Maker, int] = {
+        makers: dict[Maker, float] = {
             self._line: 22,
             self._submit: 25,
             self._decide: 25,
@@ -119,12 +125,13 @@ class RandomCompany:
             makers |= {self._decide: 14, self._request: 16, self._owner_acts: 4, self._wait: 8, self._end_year: 1}
             del makers[self._account], makers[self._allocate]
             makers |= {self.aws.seen: 8, self.aws.said: 9, self.aws.beside: 1}
+            makers |= {self._choose_metric: 0.1}
             makers |= {self._leave: 2, self._delegate: 3, self._close: 1, self._load: 1, self._withdraw_product: 2}
         next_import = self._import_every - 1
         while len(made) < count:
             if len(made) >= next_import:
                 next_import += self._import_every
-                made.append(self._import())
+                made.extend(self._import())
             maker = self.random.choices(list(makers), list(makers.values()))[0]
             made.extend(maker())
         return made[:count]
@@ -308,17 +315,35 @@ class RandomCompany:
             return [Event(ORGANIZATION_STREAM, fact)]
         return [refused(self.random.getrandbits(100), f"schedule/2026/{self.random.choice(self.products)}")]
 
-    def _import(self) -> Event:
+    def _import(self) -> list[Event]:
         month = self.random.choice(self.periods)
-        number = self._imports[month] = self._imports.get(month, 0) + 1
-        rows = [self._cost(month, f"v{number}", account_id) for account_id in self.accounts for _ in range(12)]
+        payer = OTHER_PAYER if self._whole and self.random.random() < 0.2 else PAYER
+        before = self._imports.setdefault((month, payer), [])
+        version = f"v{len(before) + 1} of {payer}"
+        rows = [self._cost(month, version, account_id) for account_id in self.accounts for _ in range(12)]
         rows = list({row[:6]: row for row in rows}.values())
         self.costs.extend(rows)
-        return imported(rows, str(month), f"v{number}")
+        booked_in = month.plus(self.random.randrange(3)) if self._whole and self.random.random() < 0.3 else None
+        events = [imported(rows, str(month), version, payer=payer, booked_in=booked_in)]
+        if before and self._whole:
+            accounts = self.random.sample(self.accounts, 3)
+            events += [restated(account_id, month, before[-1], version, payer, booked_in) for account_id in accounts]
+        before.append(version)
+        return events
+
+    def _choose_metric(self) -> list[Event]:
+        return [metric_chosen(self.random.choice(list(CostMetric)), self.random.choice(self.YEARS))]
 
     def _cost(self, month: Month, version: str, account_id: str) -> CostRow:
         day = month.first_day + timedelta(days=self.random.randrange(-2, 33))
         kind = self.random.choice(("Usage", "Usage", "Usage", "Tax", "Credit"))
         units = self.random.randrange(1, 10**13) * (-1 if kind == "Credit" else 1)
         service = self.random.choice(("AmazonEC2", "AmazonS3", "AWSLambda"))
-        return CostRow(month.first_day, version, account_id, service, kind, day, Decimal(units).scaleb(-10))
+        row = CostRow(month.first_day, version, account_id, service, kind, day, Decimal(units).scaleb(-10))
+        if version.startswith("v1 "):
+            return row  # of before there was more than one metric
+        return row._replace(
+            amortized=Decimal(units // 3).scaleb(-10),
+            net_unblended=Decimal(units // 5).scaleb(-10),
+            net_amortized=Decimal(units // 7 - 1).scaleb(-12),
+        )

@@ -71,7 +71,7 @@ def test_live_views_equal_their_rebuild_after_20_000_random_events(
     rebuilt = rebuild(ledger, database_url, ORGANIZATION, lambda done, whole: seen.append((done, whole)))
     assert (rebuilt.number, rebuilt.position) == (NEXT, head)
     assert every_row() == live
-    assert all(live.values()), [name for name, rows in live.items() if not rows]
+    assert [name for name, rows in live.items() if not rows] == ["claims"]
     assert len(live["audit"]) == EVENTS
     assert seen[-1] == (head, head)
 

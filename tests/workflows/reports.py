@@ -12,7 +12,14 @@ from uuid import uuid4
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.contracts import ActivityName, Deliveries, FirstBillsRequest, FirstBillsResult
+from activities.contracts import (
+    ActivityName,
+    Deliveries,
+    FirstBillsRequest,
+    FirstBillsResult,
+    RestatementsRequest,
+    RestatementsResult,
+)
 from activities.cost_reports import MISSING_PART
 from activities.errors import to_application_error
 from domain.calendar import Month
@@ -39,6 +46,12 @@ class Reports:
         self.imports: Counter[str] = Counter()
         self.billed: list[FirstBillsRequest] = []
         """Versions whose accounts were looked at."""
+        self.compared: list[RestatementsRequest] = []
+        """Versions that were compared with the ones before them."""
+        self.restated = RestatementsResult()
+        """What came of it."""
+        self.uncompared: AllotError | None = None
+        """Why they cannot be compared."""
         self.unbilled: AllotError | None = None
         """Why first bills cannot be recorded."""
         self.open = threading.Event()
@@ -86,6 +99,13 @@ class Reports:
             raise to_application_error(self.unbilled)
         return FirstBillsResult(accounts=1_200, billed=2, position=9)
 
+    @activity.defn(name=ActivityName.RECORD_RESTATEMENTS)
+    def record_restatements(self, request: RestatementsRequest) -> RestatementsResult:
+        self.compared.append(request)
+        if self.uncompared:
+            raise to_application_error(self.uncompared)
+        return self.restated
+
     @property
     def activities(self) -> tuple[Callable[..., Any], ...]:
-        return self.find, self.bring_in, self.record_first_bills
+        return self.find, self.bring_in, self.record_first_bills, self.record_restatements

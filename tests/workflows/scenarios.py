@@ -18,7 +18,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.budget_drop import BudgetDrops
 from activities.budget_files import BudgetFiles
-from activities.contracts import ActivityName, ChannelReport
+from activities.contracts import ActivityName, ChannelReport, RestatementsResult
 from activities.people_files import PeopleFiles
 from activities.schedule_waiting import ScheduleWaiting
 from domain.account_process import SyncRequest, SyncResult
@@ -256,6 +256,14 @@ async def cost_watch_scheduled(stage: Stage) -> str:
     return cost_watch_process_id(reports.source)
 
 
+async def cost_import_restates(stage: Stage) -> str:
+    reports = Reports()
+    delivery = reports.add("may-2")
+    reports.restated = RestatementsResult(replaced="may-1", restated=1_200, position=11)
+    await _watch(stage, reports)
+    return cost_import_process_id(delivery.report)
+
+
 async def cost_import(stage: Stage) -> str:
     reports = Reports()
     delivery = reports.add("may-1")
@@ -309,6 +317,7 @@ SCENARIOS: dict[str, Scenario] = {
     "organization-sync-pass": organization_sync,
     "cost-watch-scheduled": cost_watch_scheduled,
     "cost-events": costs.cost_events,
+    "cost-import-restatements": cost_import_restates,
 }
 """Those up to `cost-import` were recorded before schedules had times, and stand for the runs of that version; imports
 and decisions up to `hostile-signals-in-time` before accounts had processes."""

@@ -11,6 +11,7 @@ from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
+from activities.contracts import RestatementsResult
 from activities.cost_reports import MISSING_PART
 from domain.errors import BadInput
 from domain.process import (
@@ -89,6 +90,30 @@ async def test_an_import_stands_whatever_becomes_of_first_bills(temporal_client:
     assert results(answer) == [("may-1", "imported", "")]
     assert "First bills\\: The ledger cannot be asked." in details
     assert len(reports.billed) == 1
+
+
+async def test_what_a_version_has_changed_is_looked_for_after_each_import(temporal_client: Client) -> None:
+    reports = Reports()
+    delivery = reports.add("may-2")
+    reports.restated = RestatementsResult(replaced="may-1", restated=1_200)
+    async with working(temporal_client, reports) as queue:
+        await watch(temporal_client, reports, queue)
+        details = await current_details(temporal_client.get_workflow_handle(cost_import_process_id(delivery.report)))
+
+    assert [(str(one.billing_period), one.report_version) for one in reports.compared] == [("2026-05", "may-2")]
+    assert "Billed for the first time: 2 accounts. Restated: 1,200 accounts." in details.replace("\\:", ":")
+
+
+async def test_an_import_stands_whatever_becomes_of_restatements(temporal_client: Client) -> None:
+    reports = Reports()
+    delivery = reports.add("may-1")
+    reports.uncompared = BadInput("The rows cannot be read.")
+    async with working(temporal_client, reports) as queue:
+        answer = await watch(temporal_client, reports, queue)
+        details = await current_details(temporal_client.get_workflow_handle(cost_import_process_id(delivery.report)))
+
+    assert results(answer) == [("may-1", "imported", "")]
+    assert "Restatements\\: The rows cannot be read." in details
 
 
 async def test_a_damaged_report_is_told_and_stops_no_other(temporal_client: Client) -> None:
