@@ -101,7 +101,8 @@ def hands(settings: Settings, ledger: Ledger, client: Client, told: Notifying | 
     drops = BudgetDrops(FileStore(settings.file_store), settings.budget_drop or "", settings.budget_drop_actor or "")
     places = cost_places(settings)
     keeping = Keeping(CostMart(settings.cost_mart))
-    costs = CostReports(ledger, url, organization, settings.cost_memory_mb, places, keeping)
+    kept = timedelta(days=settings.cost_versions_kept_days)
+    costs = CostReports(ledger, url, organization, settings.cost_memory_mb, places, keeping, kept)
     access = AwsAccess(settings.organizations_role_arn, settings.organizations_external_id)
     starter, asked = AlignmentStarter(client, asyncio.get_running_loop()), AccountLookups(url, organization)
     organizations = Organizations(

@@ -44,6 +44,11 @@ _TOTALS = f"""
 SELECT charge_type, count(*), {", ".join(f"sum({metric})" for metric in METRICS)} FROM cost_rows
 WHERE billing_period = %s AND report_version = %s GROUP BY charge_type
 """  # noqa: S608 - ours
+_HAS_ROWS = "SELECT EXISTS (SELECT FROM cost_rows WHERE billing_period = %s AND report_version = %s)"
+_PARTITIONS = """
+SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+WHERE inhparent = 'cost_rows'::regclass ORDER BY relname
+"""
 _HAS_PARTITION = """
 SELECT 1 FROM pg_inherits WHERE inhparent = 'cost_rows'::regclass AND inhrelid = to_regclass(%s)
 """
@@ -85,7 +90,10 @@ class CostStore:
 
         One at a time for a payer's whole period, because the version that is recorded last is the one in force.
         """
-        with _database_errors(version), psycopg.connect(**self._parameters, autocommit=True) as connection:
+        with (
+            _database_errors(str(version.billing_period)),
+            psycopg.connect(**self._parameters, autocommit=True) as connection,
+        ):
             key = f"cost-rows/{version.billing_period}/{version.payer_account_id}"
             found = connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (key,)).fetchone()
             if found != (True,):
@@ -94,6 +102,18 @@ class CostStore:
                     "wait for that import to end."
                 )
             yield VersionRows(connection, version)
+
+    def periods(self) -> list[Month]:
+        """Billing periods of which there were ever rows."""
+        with _database_errors("cost reports"), psycopg.connect(**self._parameters, autocommit=True) as connection:
+            names = [name for (name,) in connection.execute(_PARTITIONS).fetchall()]
+        return [Month(int(year), int(month)) for _, year, month in (name.rsplit("_", 2) for name in names)]
+
+    def has_rows(self, version: ReportVersion) -> bool:
+        what = str(version.billing_period)
+        with _database_errors(what), psycopg.connect(**self._parameters, autocommit=True) as connection:
+            key = (version.billing_period.first_day, version.version)
+            return connection.execute(_HAS_ROWS, key).fetchone() == (True,)
 
 
 class VersionRows:
@@ -174,9 +194,9 @@ def ensure_partition(connection: psycopg.Connection[tuple[Any, ...]], period: Mo
 
 
 @contextmanager
-def _database_errors(version: ReportVersion) -> Iterator[None]:
+def _database_errors(of: str) -> Iterator[None]:
     """Errors of the driver in our words: values that cannot be stored are the report's fault, the rest may pass."""
-    what = f"The rows of {version.billing_period}"
+    what = f"The rows of {of}"
     try:
         yield
     except (psycopg.DataError, psycopg.IntegrityError) as error:

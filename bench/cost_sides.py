@@ -153,7 +153,7 @@ def pyarrow_parquet(folder: str) -> dict[str, float]:
 
 
 def pandas_parquet(folder: str) -> dict[str, float]:
-    import pandas as pd  # noqa: PLC0415
+    import pandas as pd  # type: ignore[import-untyped]  # noqa: PLC0415
 
     def work() -> None:
         files = sorted(Path(folder).glob("*.parquet"))
