@@ -25,6 +25,7 @@ import pyarrow as pa
 from activities.cost_files import Report
 from activities.cost_lines import Part, count_lines, explain, lines_sql
 from activities.cost_manifest import damaged
+from activities.cost_readers import SAFE_SETTINGS
 from activities.cost_watch import watched
 from domain.cost import CHARGE_TYPES_MAX
 from domain.errors import BadInput, Unavailable
@@ -97,6 +98,7 @@ def _connect(scratch: Path, memory_mb: int) -> duckdb.DuckDBPyConnection:
             "preserve_insertion_order": False,
             "autoinstall_known_extensions": False,  # nothing is ever loaded from elsewhere
             "autoload_known_extensions": False,
+            **SAFE_SETTINGS,
         }
     )
 

@@ -33,6 +33,9 @@ class Dialect(Protocol):
 
     def has_nul(self, text: str) -> str: ...
 
+    def is_finite(self, number: str) -> str:
+        """Whether a double is neither NaN nor infinite."""
+
     def money_of_double(self, number: str) -> str:
         """The shortest decimal that stands for a double, rounded to the scale of costs; NULL where there is none."""
 
@@ -74,6 +77,9 @@ class DuckDb:
 
     def has_nul(self, text: str) -> str:
         return f"contains({text}, chr(0))"
+
+    def is_finite(self, number: str) -> str:
+        return f"isfinite({number})"
 
     def money_of_double(self, number: str) -> str:
         return (

@@ -66,11 +66,15 @@ def _explain_part(connection: duckdb.DuckDBPyConnection, part: Part, each: Reada
     try:
         found = connection.execute(query).fetchone()
     except duckdb.InvalidInputException as error:
+        if container_of(part) == "parquet":
+            raise not_parquet(part) from None
         raise _unreadable(part, str(error)) from None
-    except (duckdb.IOException, duckdb.InternalException, duckdb.SerializationException):
+    except (duckdb.OutOfMemoryException, duckdb.InterruptException):
+        raise
+    except duckdb.Error:
         if container_of(part) != "parquet":
             raise
-        raise not_parquet(part) from None
+        raise not_parquet(part) from None  # damaged pages are told by errors of every kind
     if found:
         check = checks[found[0]]
         value = dict(zip((column.name for column in each.source.columns), found[2:], strict=True))[check.column.name]

@@ -23,6 +23,13 @@ LINE_BYTES_MAX = 1_000_000
 READ_BUFFER_BYTES = 4_000_000
 """DuckDB's own would be 32 MB for each thread; these are as fast, and fit into the smallest memory setting."""
 
+SAFE_SETTINGS: dict[str, str] = {"disabled_optimizers": "statistics_propagation"}
+"""For every connection that reads parts: what a Parquet file says of the range of its values is not believed.
+
+DuckDB takes a column for constant whose smallest and largest value are the same, and so a NaN among ones, which writers
+leave out of both, for a one.
+"""
+
 _GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
 
 
@@ -105,7 +112,9 @@ def _csv_header(part: Part, container: str) -> Header:
 
 
 def _parquet_header(part: Part) -> Header:
-    with duckdb.connect(":memory:", config={"threads": 1, "autoload_known_extensions": False}) as connection:
+    with duckdb.connect(
+        ":memory:", config={"threads": 1, "autoload_known_extensions": False, **SAFE_SETTINGS}
+    ) as connection:
         try:
             found = connection.execute(f"DESCRIBE SELECT * FROM {_read_parquet([part])}").fetchall()  # noqa: S608
         except duckdb.Error:
