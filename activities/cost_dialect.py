@@ -89,7 +89,7 @@ class DuckDb:
 
     def ratio(self, amount: str, numerator: str, denominator: str) -> str:
         as_double = f"CAST({amount} AS DOUBLE) * CAST({numerator} AS DOUBLE) / CAST(NULLIF({denominator}, 0) AS DOUBLE)"
-        return self.money_of_double(f"({as_double})")
+        return f"TRY_CAST({as_double} AS {COST_TYPE})"
 
     def utc_date(self, instant: str) -> str:
         return f"CAST(make_timestamp(epoch_us({instant})) AS DATE)"  # a cast would ask for the session's time zone

@@ -6,7 +6,7 @@ import csv
 import gzip
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -66,14 +66,16 @@ def readable(parts: Sequence[Part], report_format: ReportFormat, *, parallel: bo
     alike: dict[Shape, list[Part]] = {}
     for part in parts:
         alike.setdefault(_shape(part), []).append(part)
-    found = []
-    for shape, group in alike.items():
-        try:
-            source = find_source(report_format, shape.header)
-        except ColumnError as error:
-            raise damaged(f"The part {group[0].name} cannot be imported: {error}", "BadPart") from None
-        found.append(Readable(tuple(group), source, _raw_sql(group, shape, source, parallel)))
-    return found
+    sources = {shape: _source(report_format, shape, group[0]) for shape, group in alike.items()}
+    columns = frozenset().union(*(source.report_columns for source in sources.values()))
+    return [
+        Readable(
+            tuple(alike[shape]),
+            replace(source, report_columns=columns),
+            _raw_sql(alike[shape], shape, source, parallel),
+        )
+        for shape, source in sources.items()
+    ]
 
 
 def container_of(part: Part) -> str:
@@ -85,6 +87,13 @@ def container_of(part: Part) -> str:
     if beginning == _PARQUET:
         return "parquet"
     return "gzip" if beginning.startswith(_GZIP) else "none"
+
+
+def _source(report_format: ReportFormat, shape: Shape, part: Part) -> Source:
+    try:
+        return find_source(report_format, shape.header)
+    except ColumnError as error:
+        raise damaged(f"The part {part.name} cannot be imported: {error}", "BadPart") from None
 
 
 def _shape(part: Part) -> Shape:
