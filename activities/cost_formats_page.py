@@ -21,20 +21,26 @@ Written by `python -m activities.cost_formats_page` from the tables by which rep
 
 | format | manifest | files | told by |
 |---|---|---|---|
-| CUR (legacy) | `assemblyId`, `reportKeys` | CSV.gz, Parquet; CREATE_NEW_REPORT and OVERWRITE_REPORT | a manifest of its own kind |
-| CUR 2.0 | `executionId`, `dataFiles` | CSV.gz, Parquet; tags as a map (JSON in CSV) or a column each | `line_item_usage_account_id` |
+| CUR (legacy) | `assemblyId`, `reportKeys` | CSV.gz, Parquet | a manifest of its own kind |
+| CUR 2.0 | `executionId`, `dataFiles` | CSV.gz, Parquet | `line_item_usage_account_id` |
 | FOCUS 1.0 | the same | CSV.gz, Parquet | `BilledCost` and `SubAccountId` |
 | FOCUS 1.2 | the same | CSV.gz, Parquet | one of the columns that came after 1.0, such as `InvoiceId` |
 
-The manifest says which format it is, and the columns of each file must agree. Columns may come in any order and case, and
-one that is optional may be absent in a month or in one file. Each cost is rounded once, to 12 decimals, half away from
-zero; all sums are exact from there on. A number in Parquet is taken as its shortest decimal text. Account ids are texts
-of 12 digits, in FOCUS, too: the specification allows any text, AWS writes account ids.
+Each in the layouts CREATE_NEW_REPORT and OVERWRITE_REPORT; tags as a map (JSON text in CSV) or as a column each.
+
+The manifest says which format it is, and the columns of each file must agree. Columns may come in any order and case,
+and one that is optional may be absent in a month or in one file. Each cost is rounded once, to 12 decimals, half away
+from zero; all sums are exact from there on. A number in Parquet is taken as its shortest decimal text. Account ids are
+texts of 12 digits, in FOCUS, too: the specification allows any text, AWS writes account ids.
 
 Of several executions of an export that are all kept, the one with the latest time in its folder's name counts; with the
 same time, or none, the one whose name is greater.
 """
 
+_CUR_TAGS = """
+Tags: columns that begin with `resourceTags/` or `resource_tags_`, or the column `resource_tags`. The prefix `user:` is
+left out of their keys.
+"""
 _CUR_MONEY = """\
 As AWS publishes it. Cases whose columns a report lacks are left out, and their lines count as they were charged. Over a
 month, amortized + upfront + true_up = unblended.
@@ -50,8 +56,7 @@ def page() -> str:
                 _HEAD,
                 "## Columns of CUR and CUR 2.0\n",
                 *_columns(CUR_COLUMNS, ("CUR, CSV", "CUR, Parquet; CUR 2.0")),
-                "\nTags: columns that begin with `resourceTags/` or `resource_tags_`, or the column `resource_tags`. The "
-                "prefix `user:` is left out of their keys.\n",
+                _CUR_TAGS,
                 "## Columns of FOCUS\n",
                 *_columns(FOCUS_1_2_COLUMNS, ("FOCUS 1.0 and 1.2",)),
                 "\n`InvoiceId` is in FOCUS 1.2 only. Tags: the column `Tags`.\n",
