@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -58,20 +58,23 @@ class Readable(NamedTuple):
     raw: str
 
 
-def readable(parts: Sequence[Part], report_format: ReportFormat, *, parallel: bool) -> list[Readable]:
+def readable(
+    parts: Sequence[Part], report_format: ReportFormat, *, parallel: bool, columns: Iterable[str] = ()
+) -> list[Readable]:
     """All parts, those together that are alike, which is nearly always all of them.
 
+    Columns are those that further parts of the same report have, such as the manifest's.
     Raises DamagedReport for a part that cannot be opened, or lacks a column.
     """
     alike: dict[Shape, list[Part]] = {}
     for part in parts:
         alike.setdefault(_shape(part), []).append(part)
     sources = {shape: _source(report_format, shape, group[0]) for shape, group in alike.items()}
-    columns = frozenset().union(*(source.report_columns for source in sources.values()))
+    of_report = frozenset(columns).union(*(source.report_columns for source in sources.values()))
     return [
         Readable(
             tuple(alike[shape]),
-            replace(source, report_columns=columns),
+            replace(source, report_columns=of_report),
             _raw_sql(alike[shape], shape, source, parallel),
         )
         for shape, source in sources.items()

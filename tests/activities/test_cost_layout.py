@@ -51,6 +51,7 @@ def test_a_manifest_of_an_export_says_name_period_execution_payer_and_keys_witho
     assert (manifest.report.billing_period, manifest.report.payer_account_id) == (Month(2026, 5), "999999999999")
     assert (manifest.format, manifest.content) == (ReportFormat.CUR_2, "parquet")
     assert manifest.keys == ("p/e/data/BILLING_PERIOD=2026-05/e-00001.snappy.parquet",)
+    assert set(manifest.columns) == set(CUR_2)
 
 
 @pytest.mark.parametrize(

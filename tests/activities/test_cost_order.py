@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import cache, partial
 from itertools import pairwise
@@ -32,7 +33,7 @@ MONTH = [
     for number in range(COPIES)
     for entry in cur_month()
 ]
-WRITERS = {
+WRITERS: dict[str, tuple[ReportFormat, Callable[[Path, Sequence[Values]], Path]]] = {
     "csv.gz": (ReportFormat.CUR, legacy_csv),
     "parquet": (ReportFormat.CUR_2, partial(parquet, table=CUR_COLUMNS)),
 }
