@@ -31,6 +31,7 @@ from activities.cost_damage import damaged
 from activities.cost_files import Report
 from activities.cost_grouping import METRICS
 from activities.cost_lines import Part
+from activities.cost_readers import SAFE_SETTINGS
 from activities.cost_watch import watched
 from domain.errors import BadInput, Unavailable
 from domain.report_format import ReportFormat
@@ -174,6 +175,7 @@ def connect(scratch: Path, memory_mb: int) -> duckdb.DuckDBPyConnection:
             "preserve_insertion_order": False,
             "autoinstall_known_extensions": False,  # nothing is ever loaded from elsewhere
             "autoload_known_extensions": False,
+            **SAFE_SETTINGS,
         }
     )
 

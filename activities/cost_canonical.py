@@ -67,7 +67,7 @@ def _figures_sql(raw: str, source: Source, dialect: Dialect) -> str:
 
 
 def _cur_lines(source: Source, dialect: Dialect) -> dict[str, str]:
-    has_parent = "split_line_item_parent_resource_id" in source.places
+    has_parent = "split_line_item_parent_resource_id" in source.report_columns
     by_operation = f"line_item_operation IN ({_listed(SPLIT_OPERATIONS)})"
     is_split = "split_line_item_parent_resource_id <> ''" if has_parent else by_operation
     return {
@@ -82,7 +82,7 @@ def _cur_lines(source: Source, dialect: Dialect) -> dict[str, str]:
         "principal": _text("line_item_iam_principal"),
         "usage_type": _text("line_item_usage_type"),
         "operation": _text("line_item_operation"),
-        **money_of_cur(source.places, dialect),
+        **money_of_cur(source.report_columns, dialect),
         "billing_entity": _text("bill_billing_entity"),
         "bill_type": _text("bill_bill_type"),
         "has_invoice": "COALESCE(bill_invoice_id <> '', false)",
