@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, 
 from s3transfer.exceptions import S3DownloadFailedError
 from s3transfer.subscribers import BaseSubscriber
 
-from activities.cost_files import S3_SCHEME, Pin, no_manifest, part_changed, require_few
+from activities.cost_files import S3_SCHEME, Count, Pin, counted, no_manifest, part_changed, require_few, uncounted
 from activities.cost_manifest import MANIFEST_BYTES_MAX, Address, current_manifests, is_pointer
 from domain.errors import BadInput, Unavailable
 
@@ -62,18 +62,20 @@ class Bucket:
         with aws_errors(source):
             self._client = connect()
 
-    def manifests(self) -> list[Address]:
-        found: list[Address] = []
-        looked_at = 0
-        source = f"{S3_SCHEME}{self._bucket}/{self._prefix}"
-        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix)
+    def manifests(self, count: Count = uncounted) -> list[Address]:
+        return current_manifests(filter(is_pointer, counted(self._below(self._bucket, self._prefix), count)))
+
+    def below(self, folder: Address) -> Iterator[Address]:
+        bucket, key = parsed(folder)
+        return self._below(bucket, f"{key}/")
+
+    def _below(self, bucket: str, prefix: str) -> Iterator[Address]:
+        looked_at, source = 0, f"{S3_SCHEME}{bucket}/{prefix}"
         with aws_errors(source):
-            for page in pages:
-                keys = [entry["Key"] for entry in page.get("Contents", [])]
-                looked_at += len(keys)
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+                looked_at += page["KeyCount"]
                 require_few(looked_at, source)
-                found.extend(Address(f"{S3_SCHEME}{self._bucket}/{key}") for key in keys if is_pointer(key))
-        return current_manifests(found)
+                yield from (Address(f"{S3_SCHEME}{bucket}/{entry['Key']}") for entry in page.get("Contents", []))
 
     def read(self, address: Address) -> bytes:
         bucket, key = parsed(address)
@@ -90,7 +92,7 @@ class Bucket:
             try:
                 found = self._client.head_object(Bucket=bucket, Key=key)
             except ClientError as error:
-                if code_of(error) in _ABSENT:
+                if code_of(error) in _ABSENT or (code_of(error) in _REFUSED and not self._is_listed(bucket, key)):
                     return None
                 raise
         version_id = found.get("VersionId", "")
@@ -101,6 +103,11 @@ class Bucket:
             "" if version_id == _NULL_VERSION else version_id,
             found["LastModified"].timestamp(),
         )
+
+    def _is_listed(self, bucket: str, key: str) -> bool:
+        """Whether it is there, for credentials that may list below a prefix only: to those, S3 denies what is not."""
+        found = self._client.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)
+        return any(entry["Key"] == key for entry in found.get("Contents", []))
 
     def fetch(self, pin: Pin, target: Path, count: Callable[[int], None], stop: Event) -> None:
         """By several connections. Each asks for the pinned version, and for the pinned ETag where there is none."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor, wait
-from pathlib import Path
-from threading import Event
-
 from activities.contracts import Deliveries, Progress
-from activities.cost_fetching import ROOM, Accepted, Room, accept, fetched, require_unchanged
-from activities.cost_files import Files, Report, check_gzip
-from activities.cost_lines import Part
-from activities.cost_manifest import Address, Manifest, damaged, folder_period, parse_manifest
+from activities.cost_fetching import accept, fetched, require_unchanged
+from activities.cost_files import Files, Report
+from activities.cost_manifest import (
+    Address,
+    Manifest,
+    current_manifests,
+    damaged,
+    executions_folder,
+    folder_period,
+    is_pointer,
+    parse_manifest,
+)
 from activities.cost_sources import ANYWHERE, SETTING, ConfiguredSource, CostPlaces
 from domain.errors import BadInput, DamagedReport
 from domain.process import CostDelivery, CostSource, ManifestProblem
@@ -20,12 +23,9 @@ DELIVERIES_MAX = 1_000
 """Manifests below one source: 80 years of months."""
 PROBLEM_CHARS_MAX = 1_000
 """Of the message about one manifest: those of all of them go into one payload."""
-CHECKS_AT_ONCE_MAX = 4
-REPORT_INTERVAL_S = 1.0
 
 __all__ = [
     "accept",
-    "fetch_parts",
     "fetched",
     "find_deliveries",
     "read_manifest",
@@ -38,7 +38,9 @@ def find_deliveries(source: CostSource, report: Report, places: CostPlaces = ANY
     """By billing period. A damaged manifest is told beside the sound ones, so that nobody takes its month for up to
     date, and no other month has to wait for it."""
     files = places.open(source.source)
-    addresses = files.manifests()
+    listed = files.manifests(lambda seen: report(Progress(step="looking for manifests", done=seen)))
+    # Of another month is what lies in another month's folder, so that one look need not read all of them.
+    addresses = [one for one in listed if source.billing_period in (None, folder_period(one) or source.billing_period)]
     if len(addresses) > DELIVERIES_MAX:
         raise BadInput(
             f"There are {len(addresses):,} manifests below {source.source}, and at most {DELIVERIES_MAX:,} are read: "
@@ -82,20 +84,24 @@ def read_manifest(files: Files, delivery: CostDelivery) -> Manifest:
             "which was to be imported: look for deliveries again",
             "Superseded",
         )
+    _require_newest(files, address)
     return manifest
+
+
+def _require_newest(files: Files, address: Address) -> None:
+    """Where each execution has a manifest of its own, which stays: an older one that is complete at last is past."""
+    folder = executions_folder(address)
+    if folder is None:
+        return
+    for newest in current_manifests(filter(is_pointer, files.below(folder))):
+        if newest != address:
+            raise damaged(f"The manifest {address} is past: {newest} is newer. Look for deliveries again", "Superseded")
 
 
 def require_current(files: Files, manifest: Manifest, delivery: CostDelivery) -> None:
     """Raises DamagedReport where the manifest is another one by now."""
     if read_manifest(files, delivery) != manifest:
         raise damaged(f"The manifest {manifest.address} changed while its parts were read", "Superseded")
-
-
-def fetch_parts(files: Files, accepted: Accepted, folder: Path, report: Report, room: Room = ROOM) -> list[Part]:
-    """All of them here at once, and sound."""
-    parts = list(fetched(files, accepted, folder, report, room))
-    _check_all(parts, accepted.size, report)
-    return parts
 
 
 def _problem(address: Address, error: DamagedReport) -> ManifestProblem:
@@ -105,35 +111,6 @@ def _problem(address: Address, error: DamagedReport) -> ManifestProblem:
         error=type(error).__name__,
         code=error.code,
     )
-
-
-def _check_all(parts: list[Part], whole: int, report: Report) -> None:
-    """Several at a time, because unpacking leaves the other processors free. The first that is damaged is the error."""
-    done = [0] * len(parts)
-    stop = Event()
-
-    def check(number: int, part: Part) -> None:
-        def progress(read: int) -> None:
-            done[number] = read
-            if stop.is_set():
-                raise _StoppedError
-
-        check_gzip(part.path, part.name, progress)
-
-    with ThreadPoolExecutor(min(CHECKS_AT_ONCE_MAX, os.cpu_count() or 1)) as pool:
-        checks = [pool.submit(check, number, part) for number, part in enumerate(parts)]
-        try:
-            for finished in checks:
-                while wait([finished], REPORT_INTERVAL_S).not_done:
-                    report(Progress(step="checking", done=sum(done), whole=whole))
-                finished.result()
-            report(Progress(step="checking", done=whole, whole=whole))
-        finally:
-            stop.set()  # where one is damaged or the work is cancelled, nobody waits for the rest
-
-
-class _StoppedError(Exception):
-    """Ends a check whose answer is not wanted any more; it never leaves this module."""
 
 
 def _require_payer(manifest: Manifest, known: ConfiguredSource | None) -> None:

@@ -22,6 +22,7 @@ from activities.contracts import Progress
 from activities.cost_files import PART_BYTES_MAX, Files, Pin, Report, part_changed
 from activities.cost_lines import Part
 from activities.cost_manifest import Address, Manifest, damaged, part_address, shown
+from activities.cost_settled import of_before, require_not_updating, shown_time
 from domain.errors import BadInput, DamagedReport, Unavailable
 
 LOOKS_AT_ONCE_MAX = 8
@@ -74,12 +75,16 @@ def accept(files: Files, manifest: Manifest, report: Report) -> Accepted:
     addresses = [part_address(manifest.address, key) for key in manifest.keys]
     pins = _pinned(files, addresses, report, "looking for parts")
     sizes: Sequence[int] = getattr(manifest, "sizes", ()) or ()
+    require_not_updating(files, manifest)
+    stale = of_before(files, manifest, [pin for pin in pins if pin])
     problems = []
     for number, (key, address, pin) in enumerate(zip(manifest.keys, addresses, pins, strict=True)):
         if pin is None:
             problems.append(f"{shown(key)} (as {address})")
         elif sizes and pin.size != sizes[number]:
             problems.append(f"{shown(key)} ({pin.size:,} bytes of {sizes[number]:,})")
+        elif pin in stale:
+            problems.append(f"{shown(key)} (as of {shown_time(pin.changed_at)}, of the delivery before)")
     if problems:
         raise _missing(manifest, problems)
     parts = tuple(PinnedPart(key, pin) for key, pin in zip(manifest.keys, pins, strict=True) if pin)
@@ -202,6 +207,7 @@ def _pinned(files: Files, addresses: Sequence[Address], report: Report, step: st
         try:
             found = []
             for number, look in enumerate(looks):
+                report(Progress(step=step, done=number, whole=len(looks)))
                 while wait([look], REPORT_INTERVAL_S).not_done:
                     report(Progress(step=step, done=number, whole=len(looks)))
                 found.append(look.result())

@@ -5,10 +5,8 @@ What is pinned is one state of a file: what was accepted is also what is read, o
 
 from __future__ import annotations
 
-import gzip
 import os
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from threading import Event
 from typing import NamedTuple, Protocol
@@ -20,14 +18,20 @@ from domain.errors import BadInput, Unavailable
 OBJECTS_LISTED_MAX = 1_000_000
 """Files or objects looked at below a source; a report of ten years with every assembly kept has under 100,000."""
 PART_BYTES_MAX = 50_000_000_000
-PART_TEXT_BYTES_MAX = 1_000_000_000_000
-"""Bytes of a part when unpacked: a limit to what a small file can be blown up to."""
-UNPACKED_AT_ONCE_BYTES = 1 << 18
 
 S3_SCHEME = "s3://"
 
 Report = Callable[[Progress], None]
 """Is told how far the work has come. May raise, to stop it."""
+
+
+Count = Callable[[int], None]
+"""Is told how many files were looked at, now and then; may raise likewise."""
+COUNTED_EVERY = 1_000
+
+
+def uncounted(_: int) -> None:
+    """For those who do not ask."""
 
 
 class Pin(NamedTuple):
@@ -50,8 +54,11 @@ class Files(Protocol):
     copies: bool
     """Whether `fetch` takes room on this machine."""
 
-    def manifests(self) -> list[Address]:
-        """Of all billing periods, in order."""
+    def manifests(self, count: Count = uncounted) -> list[Address]:
+        """Of all billing periods, in order. Counts the files that it looks at."""
+
+    def below(self, folder: Address) -> Iterator[Address]:
+        """All files below a folder of the place, without its slash; none where there is no such folder."""
 
     def read(self, address: Address) -> bytes:
         """A small file; at most one byte more than a manifest may have."""
@@ -73,19 +80,19 @@ class Folder:
         # Resolved, because the names of the folders above tell what a manifest is.
         self._root = Path(source).expanduser().resolve()
 
-    def manifests(self) -> list[Address]:
+    def manifests(self, count: Count = uncounted) -> list[Address]:
         if not self._root.is_dir():
             raise BadInput(
                 f"There is no folder {self._root}: name the one that holds the cost report.", code="NoSource"
             )
-        found: list[Address] = []
+        return current_manifests(filter(is_pointer, counted(self.below(Address(str(self._root))), count)))
+
+    def below(self, folder: Address) -> Iterator[Address]:
         looked_at = 0
-        for parent, _, names in os.walk(self._root):
+        for parent, _, names in os.walk(folder):
             looked_at += len(names)
-            require_few(looked_at, str(self._root))
-            addresses = (Address(f"{parent}/{name}") for name in names)
-            found.extend(address for address in addresses if is_pointer(address))
-        return current_manifests(found)
+            require_few(looked_at, folder)
+            yield from (Address(f"{parent}/{name}") for name in names)
 
     def read(self, address: Address) -> bytes:
         try:
@@ -110,25 +117,12 @@ class Folder:
         count(pin.size)
 
 
-def check_gzip(path: Path, name: str, report: Callable[[int], None]) -> None:
-    """Unpacks a part once, without keeping it, and raises DamagedReport where it is truncated or altered.
-
-    DuckDB notices a truncated file, but not a wrong checksum; and it must not be the only witness of what it reads.
-    """
-    if not path.stat().st_size:
-        raise damaged(f"The part {name} is empty", "BadPart")
-    unpacked = 0
-    try:
-        with path.open("rb") as raw, gzip.GzipFile(fileobj=raw) as file:
-            while size := len(file.read(UNPACKED_AT_ONCE_BYTES)):
-                unpacked += size
-                report(raw.tell())
-                if unpacked > PART_TEXT_BYTES_MAX:
-                    raise damaged(f"The part {name} unpacks to more than {PART_TEXT_BYTES_MAX:,} bytes", "BadPart")
-    except EOFError:
-        raise damaged(f"The part {name} is truncated: its gzip stream has no end", "BadPart") from None
-    except (gzip.BadGzipFile, zlib.error) as error:
-        raise damaged(f"The part {name} is not sound gzip ({error})", "BadPart") from None
+def counted(addresses: Iterable[Address], count: Count) -> Iterator[Address]:
+    """A place with very many files takes minutes to list."""
+    for number, address in enumerate(addresses):
+        if number % COUNTED_EVERY == 0:
+            count(number)
+        yield address
 
 
 def require_few(looked_at: int, source: str) -> None:

@@ -66,6 +66,12 @@ def current_manifests(addresses: Iterable[Address]) -> list[Address]:
     return sorted(address for _, address in newest.values())
 
 
+def executions_folder(address: Address) -> Address | None:
+    """Of an export that keeps every execution: the folder with the manifests of all of one period."""
+    match = _EXPORT.search(address)
+    return Address(address[: match.end("period")]) if match and match["execution"] else None
+
+
 def folder_period(address: str) -> Month | None:
     """The billing period that the manifest's folder is named after, for one that cannot say so itself."""
     match = _FOLDER_PERIOD.search(address)

@@ -16,7 +16,14 @@ from activities.cost_columns import ColumnError, locate, sql_name
 from activities.cost_columns_cur import CUR_COLUMNS
 from activities.cost_columns_focus import ONLY_FROM_1_2
 from activities.cost_damage import DamageCode, bad_manifest, damaged, shown
-from activities.cost_layout import Address, current_manifests, folder_period, is_pointer, part_address
+from activities.cost_layout import (
+    Address,
+    current_manifests,
+    executions_folder,
+    folder_period,
+    is_pointer,
+    part_address,
+)
 from activities.cost_source import TABLES
 from domain.calendar import MONTHS_OF_YEAR, Month
 from domain.cost import ReportVersion
@@ -30,6 +37,7 @@ __all__ = [
     "Manifest",
     "current_manifests",
     "damaged",
+    "executions_folder",
     "folder_period",
     "is_pointer",
     "parse_manifest",

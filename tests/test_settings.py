@@ -9,9 +9,11 @@ import pytest
 from pydantic import ValidationError
 
 from activities.account_event_queue import WAIT_S
+from domain.errors import BadInput
 from settings import Settings
 from tests.command_line.conftest import Allot, allot
 from worker import queue_place
+from worker_costs import cost_events_place, cost_places
 
 __all__ = ["allot"]
 
@@ -65,6 +67,13 @@ def test_waiting_for_messages_neither_delays_the_end_nor_asks_without_a_pause(gr
             "account_events_dead_letter_url",
             "come back for ever",
         ),
+        (
+            {"cost_events_queue_url": QUEUE, "cost_events_dead_letter_url": f" {QUEUE} "},
+            "cost_events_dead_letter_url",
+            "come back for ever",
+        ),
+        ({"cost_poll_minutes": 4}, "cost_poll_minutes", "greater than or equal to 5"),
+        ({"cost_scratch_mb": 63}, "cost_scratch_mb", "greater than or equal to 64"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(given: dict[str, Any], wrong: str, said: str) -> None:
@@ -100,3 +109,18 @@ def test_a_wrong_setting_is_told_by_every_command_without_its_value(
     assert answer.status == 2
     assert "ALLOT_ORGANIZATIONS_EXTERNAL_ID is wrong" in answer.err
     assert "secret-7" not in answer.err
+
+
+def test_sources_of_cost_reports_are_a_secret_and_looked_at_every_six_hours() -> None:
+    settings = Settings.model_validate({"cost_sources": '[[source]]\nexternal_id = "secret-7"'})
+    assert "secret-7" not in repr(settings)
+    assert (settings.cost_poll_minutes, settings.cost_scratch_mb, settings.cost_scratch) == (360, 4096, None)
+    assert cost_events_place(settings) is None
+    queue = cost_events_place(Settings(cost_events_queue_url=QUEUE, graceful_shutdown_s=10))
+    assert queue == (QUEUE, None, 5)
+
+
+def test_a_worker_does_not_start_with_sources_that_cannot_be_meant(tmp_path: Path) -> None:
+    settings = Settings.model_validate({"cost_sources": "[[source]]", "cost_scratch": str(tmp_path)})
+    with pytest.raises(BadInput, match="ALLOT_COST_SOURCES: source 1, name: Field required"):
+        cost_places(settings)

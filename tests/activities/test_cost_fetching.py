@@ -3,51 +3,33 @@
 from __future__ import annotations
 
 import gzip
-import json
+import io
 import os
 import shutil
-from collections.abc import Callable, Generator
-from contextlib import closing
+import time
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from threading import Event
-from typing import Any, NamedTuple
+from typing import Any
 
 import boto3
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 
 from activities import cost_bucket, cost_fetching
 from activities.contracts import Progress
-from activities.cost_fetching import Accepted, Room, accept, fetched, require_unchanged
-from activities.cost_files import Files, Folder, Pin
+from activities.cost_bucket import Bucket
+from activities.cost_fetching import Room, accept, fetched, require_unchanged
+from activities.cost_files import Folder
 from activities.cost_lines import Part
-from activities.cost_manifest import Address, Manifest, parse_manifest
+from activities.cost_manifest import Address, Manifest
+from activities.cost_settled import APART_S
 from activities.cost_sources import ANYWHERE
 from domain.errors import AllotError, BadInput, DamagedReport, Unavailable
-from tests.support.cost_reports import MadeReport, line
-
-PARTS = 6
-MADE = MadeReport([[line(LineItemId=f"line-{number}")] for number in range(PARTS)], overwrite=True)
-
-
-def ignored(_: Progress) -> None:
-    pass
-
-
-class Laid(NamedTuple):
-    """A report, and what may happen to it."""
-
-    files: Files
-    manifest: Manifest
-    put: Callable[[str, bytes], None]
-    remove: Callable[[str], None]
-
-    def accepted(self) -> Accepted:
-        return accept(self.files, self.manifest, ignored)
-
-
-def manifest_at(files: Files) -> Manifest:
-    (address,) = files.manifests()
-    return parse_manifest(files.read(address), address)
+from tests.activities.parts_laid import MADE, PARTS, Laid, Slow, bucket_of, ignored, manifest_at, manifest_of
 
 
 @pytest.fixture
@@ -60,28 +42,6 @@ def folder(tmp_path: Path) -> Laid:
         (root / key).write_bytes(data)
 
     return Laid(files, manifest_at(files), put, lambda key: (root / key).unlink())
-
-
-def bucket_of(tmp_path: Path, *, versioned: bool, made: MadeReport = MADE) -> Laid:
-    """Below another prefix of a bucket with another name than AWS wrote to."""
-    client = boto3.client("s3")
-    client.create_bucket(Bucket="replica")
-    if versioned:
-        client.put_bucket_versioning(Bucket="replica", VersioningConfiguration={"Status": "Enabled"})
-    made.write(tmp_path / "made")
-
-    def put(key: str, data: bytes) -> None:
-        client.put_object(Bucket="replica", Key=f"copied/{key}", Body=data)
-
-    for path in (tmp_path / "made").rglob("*.*"):
-        put(str(path.relative_to(tmp_path / "made")), path.read_bytes())
-    files = ANYWHERE.open("s3://replica/copied")
-    return Laid(
-        files,
-        manifest_at(files),
-        put,
-        lambda key: (client.delete_object(Bucket="replica", Key=f"copied/{key}"), None)[1],
-    )
 
 
 @pytest.fixture(params=["folder", "bucket", "versioned bucket"])
@@ -218,107 +178,79 @@ def test_the_original_stays_where_the_reader_removes_a_part(folder: Laid, scratc
     require_unchanged(folder.files, folder.accepted(), ignored)
 
 
-class Slow:
-    """Files that come when they are let go, and says how many are on the disk at once."""
-
-    copies = True
-
-    def __init__(self, size: int = 1_000, parts: int = 8) -> None:
-        self.manifest = parse_manifest(
-            json.dumps(MadeReport([[line()]] * parts).fields()).encode(),
-            Address("/s/cur/made/20260501-20260601/made-Manifest.json"),
-        )
-        self.begun: list[Path] = []
-        self.most = self.size = size
-        self.fails_at = -1
-        self.stopped = 0
-        self.go_on = Event()
-        self.go_on.set()
-
-    def manifests(self) -> list[Address]:
-        return [self.manifest.address]
-
-    def read(self, address: Address) -> bytes:
-        raise NotImplementedError
-
-    def pin(self, address: Address) -> Pin | None:
-        return Pin(address, self.size, "tag")
-
-    def fetch(self, pin: Pin, target: Path, count: Callable[[int], None], stop: Event) -> None:
-        self.begun.append(target)
-        target.write_bytes(bytes(self.size))
-        while not self.go_on.wait(0.01):
-            if stop.is_set():
-                self.stopped += 1
-                raise Unavailable("stopped")
-        if len(self.begun) - 1 == self.fails_at:
-            raise Unavailable("The line is cut")
-        count(self.size)
-
-    def bring(self, folder: Path, report: Callable[[Progress], None] = ignored, **room: Any) -> Generator[Part]:
-        return fetched(self, accept(self, self.manifest, ignored), folder, report, Room(**room))
+def test_a_part_of_the_delivery_before_is_waited_for_while_the_manifest_is_young(folder: Laid) -> None:
+    slow, now = Slow(parts=3), time.time()
+    first, second, third = (part.pin.address for part in accept(slow, slow.manifest, ignored).parts)
+    slow.changed_at = {slow.manifest.address: now - 60, first: now - 70, second: now - 80, third: now - APART_S - 61}
+    with pytest.raises(DamagedReport) as missing:
+        accept(slow, slow.manifest, ignored)
+    assert missing.value.code == "MissingPart"
+    assert "names a part which is not there, or not whole" in missing.value.message
+    assert "made-00003.csv.gz' (as of " in missing.value.message
+    assert "UTC, of the delivery before). Nothing was imported" in missing.value.message
+    slow.changed_at[third] = now - APART_S  # of one delivery, that took so long
+    assert len(accept(slow, slow.manifest, ignored).parts) == 3
+    old = now - APART_S - 60
+    slow.changed_at = {slow.manifest.address: old, first: old, second: old, third: old - 10 * APART_S}
+    assert len(accept(slow, slow.manifest, ignored).parts) == 3
+    os.utime(folder.accepted().parts[0].pin.address, (1, 1))  # in a folder, times say nothing
+    assert len(folder.accepted().parts) == PARTS
 
 
-def test_a_reader_that_is_slower_holds_up_the_downloads(scratch: Path) -> None:
-    slow, most = Slow(), 0
-    for number, part in enumerate(slow.bring(scratch, parts_ahead=2)):
-        assert len(slow.begun) <= number + 3  # being read, and two ahead
-        most = max(most, len(list(scratch.iterdir())))
-        part.path.unlink()
-    assert (len(slow.begun), most <= 3) == (8, True)
+STATUS = "cur/made/cost_and_usage_data_status/cost_and_usage_data_status.parquet"
 
 
-def test_what_lies_on_the_disk_at_once_is_bounded(scratch: Path) -> None:
-    slow = Slow(size=1_000)
-    for part in slow.bring(scratch, parts_ahead=4, bytes_max=2_000):
-        assert len(list(scratch.iterdir())) <= 2
-        part.path.unlink()
-    assert len(slow.begun) == 8
+def status(value: str) -> bytes:
+    file = io.BytesIO()
+    pq.write_table(pa.table({"status": [value]}), file)
+    return file.getvalue()
 
 
-def test_a_reader_that_keeps_more_than_there_is_room_for_is_told(scratch: Path) -> None:
-    slow = Slow(size=1_000_000)
-    kept = slow.bring(scratch, parts_ahead=4, bytes_max=3_000_000)
-    with pytest.raises(BadInput) as told:
-        list(kept)
-    assert told.value.code == "NoRoom"
-    assert "need 4 MB on disk, and ALLOT_COST_SCRATCH_MB allows 3. Raise it." in told.value.message
-    assert list(scratch.iterdir()) == []
+@pytest.mark.usefixtures("aws_endpoint")
+def test_a_parquet_report_that_aws_is_writing_is_waited_for(tmp_path: Path) -> None:
+    key = "cur/made/made/year=2026/month=5/made-00001.snappy.parquet"
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="replica")
+    client.put_object(Bucket="replica", Key=key, Body=b"PAR1")
+    files = ANYWHERE.open("s3://replica")
+    manifest = manifest_of(MADE).model_copy(
+        update={
+            "address": Address("s3://replica/cur/made/made/year=2026/month=5/made-Manifest.json"),
+            "keys": (key,),
+        }
+    )
+    assert len(accept(files, manifest, ignored).parts) == 1
+    client.put_object(Bucket="replica", Key=STATUS, Body=status("UPDATING"))
+    with pytest.raises(DamagedReport, match="its cost_and_usage_data_status is UPDATING") as missing:
+        accept(files, manifest, ignored)
+    assert missing.value.code == "MissingPart"
+    for content in (status("READY"), b"not Parquet"):
+        client.put_object(Bucket="replica", Key=STATUS, Body=content)
+        assert len(accept(files, manifest, ignored).parts) == 1
 
 
-def test_a_part_larger_than_the_room_is_told(scratch: Path) -> None:
-    with pytest.raises(BadInput, match="need 1 MB on disk, and ALLOT_COST_SCRATCH_MB allows 0"):
-        list(Slow(size=1_000).bring(scratch, bytes_max=999))
+class Nothing:
+    """The body of S3's answers to HEAD."""
+
+    def stream(self, **_: object) -> Iterator[bytes]:
+        yield from ()
 
 
-def test_a_download_that_fails_ends_the_others_and_leaves_nothing(scratch: Path) -> None:
-    slow = Slow()
-    slow.fails_at = 3
-    with pytest.raises(Unavailable, match="The line is cut"):
-        list(slow.bring(scratch, parts_ahead=2))
-    assert list(scratch.iterdir()) == []
+@pytest.mark.usefixtures("aws_endpoint")
+def test_credentials_that_may_list_below_a_prefix_only_are_told_what_is_not_there(tmp_path: Path) -> None:
+    bucket = bucket_of(tmp_path, versioned=False)
+    assert isinstance(bucket.files, Bucket)
 
+    def refuse(request: Any, **_: object) -> AWSResponse:
+        return AWSResponse(request.url, 403, HTTPHeaders(), Nothing())
 
-def test_a_reader_that_ends_early_leaves_nothing(scratch: Path) -> None:
-    slow = Slow()
-    with closing(slow.bring(scratch)) as parts:
-        next(parts)
-        slow.go_on.clear()
-    assert list(scratch.iterdir()) == []
-
-
-def test_a_cancelled_download_stops_and_leaves_nothing(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cost_fetching, "REPORT_INTERVAL_S", 0.01)
-    slow = Slow()
-    slow.go_on.clear()
-
-    def cancelled(_: Progress) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        list(slow.bring(scratch, cancelled, parts_ahead=2))
-    assert slow.stopped == len(slow.begun) > 0
-    assert list(scratch.iterdir()) == []
+    hook: Any = refuse
+    bucket.files._client.meta.events.register("before-send.s3.HeadObject", hook)
+    there, absent = (Address(f"s3://replica/copied/{key}") for key in (MADE.keys[0], f"{MADE.keys[0]}.no"))
+    assert bucket.files.pin(absent) is None
+    with pytest.raises(BadInput, match="AWS does not let these credentials read") as refused:
+        bucket.files.pin(there)
+    assert refused.value.code == "AccessDenied"
 
 
 @pytest.mark.usefixtures("aws_endpoint")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,3 +45,12 @@ def test_a_damaged_manifest_is_told_beside_what_was_imported(
     data = json.loads(allot("cost", "import", "folder", "--as", "a@example.com", "--json").out)
     assert data["imports"][0]["totals"] == {"Usage": "26000.00"}
     assert [problem["manifest"] for problem in data["problems"]] == ["may.json", "may.json"]
+
+
+def test_a_source_may_be_a_folder_an_address_or_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "main").mkdir()
+    assert cost._whole("main") == str(tmp_path / "main")
+    assert cost._whole("second-payer") == "second-payer"
+    assert cost._whole("./second-payer") == str(tmp_path / "second-payer")
+    assert cost._whole("s3://reports/main") == "s3://reports/main"
