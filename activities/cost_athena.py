@@ -14,6 +14,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
@@ -39,7 +40,6 @@ from activities.cost_manifest import Manifest
 from activities.cost_money import TRUE_UP, UPFRONT
 from activities.cost_source import Source, find_source
 from domain.errors import BadInput, Unavailable
-from domain.report_format import ReportFormat
 
 ENGINE = "Athena"
 READINGS = 2
@@ -80,7 +80,7 @@ def aggregated_by_athena(
 
     Raises DamagedReport, naming the part, the line item and what is wrong with it.
     """
-    alike = _alike(read_footers(bucket, accepted.parts, report), accepted.manifest.format)
+    alike = _alike(read_footers(bucket, accepted.parts, report), accepted.manifest)
     _require_scan(alike, limits)
     connection = connect(scratch, memory_mb)
     try:
@@ -209,11 +209,11 @@ class _Reading:
         return damaged("A line of the report is bad; set ALLOT_COST_ENGINE to duckdb to be told which one", "BadLine")
 
 
-def _alike(footers: Sequence[Footer], report_format: ReportFormat) -> list[Alike]:
+def _alike(footers: Sequence[Footer], manifest: Manifest) -> list[Alike]:
     found: dict[tuple[object, ...], Alike] = {}
     for footer in footers:
         try:
-            source = find_source(report_format, footer.header)
+            source = find_source(manifest.format, footer.header)
         except ColumnError as error:
             raise damaged(f"The part {footer.part.name} cannot be imported: {error}", "BadPart") from None
         if not sql.is_readable(source):
@@ -225,7 +225,8 @@ def _alike(footers: Sequence[Footer], report_format: ReportFormat) -> list[Alike
         known = sql.as_athena_has_it(source)
         shape = (*known.types.items(), *known.headers.items())
         found.setdefault(shape, Alike(known, [])).footers.append(footer)
-    return list(found.values())
+    of_report = frozenset(manifest.columns).union(*(one.source.report_columns for one in found.values()))
+    return [one._replace(source=replace(one.source, report_columns=of_report)) for one in found.values()]
 
 
 def _require_scan(alike: Sequence[Alike], limits: AthenaLimits) -> None:

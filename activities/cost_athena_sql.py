@@ -7,6 +7,7 @@ statements that the local engine applies to its own groups (`cost_grouping`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from activities.cost_checks import Check, checks_of
 from activities.cost_columns import Kind
@@ -44,15 +45,7 @@ def is_readable(source: Source) -> bool:
 def as_athena_has_it(source: Source) -> Source:
     """Instants are times of UTC there."""
     types = {name: "TIMESTAMP" if type_.startswith("TIMESTAMP") else type_ for name, type_ in source.types.items()}
-    return Source(
-        source.report_format,
-        source.places,
-        types,
-        source.headers,
-        source.tag_map,
-        source.tags_are_map,
-        source.tags,
-    )
+    return replace(source, types=types)
 
 
 def table_columns(source: Source) -> dict[str, str]:

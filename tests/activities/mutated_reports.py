@@ -168,9 +168,9 @@ def read(root: Path, place: Path) -> Decimal:
     with (
         scratch_folder(place) as scratch,
         closing(fetched(files, accepted, scratch, unheard)) as parts,
-        aggregated(parts, scratch, MEMORY_MB, unheard, manifest.format) as aggregate,
+        aggregated(parts, scratch, MEMORY_MB, unheard, manifest.format, manifest.columns) as aggregate,
     ):
-        amounts = [amount for batch in aggregate.batches() for amount in batch.column("unblended").to_pylist()]
+        amounts = [amount for batch in aggregate.rows() for amount in batch.column("unblended").to_pylist()]
         rows = total([amount for amount in amounts if amount is not None])
         assert None not in amounts, "a row without a cost"
         control = total(list(aggregate.control.totals.values()))
