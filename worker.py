@@ -34,6 +34,7 @@ from activities.alignments import Alignments
 from activities.aws_access import AwsAccess
 from activities.budget_drop import BudgetDrops
 from activities.budget_files import BudgetFiles
+from activities.claimed_resources import EverClaimed
 from activities.cost_keeping import Keeping
 from activities.cost_mart import CostMart
 from activities.cost_reports import CostReports
@@ -41,7 +42,6 @@ from activities.estimates import Estimates
 from activities.first_bills import FirstBills
 from activities.holder_rounds import HolderRounds
 from activities.ledger_commands import LedgerCommands
-from activities.mart_files import FolderMart
 from activities.notifications import Notifying, notifying
 from activities.organizations import Organizations, Surroundings
 from activities.people_files import PeopleFiles
@@ -100,12 +100,13 @@ def hands(settings: Settings, ledger: Ledger, client: Client, told: Notifying | 
     commands = LedgerCommands(ledger, organization)
     waiting = ScheduleWaiting(ledger, organization, client)
     estimates = Estimates(ledger, organization)
-    searches = ResourceSearches(ledger, url, FolderMart(settings.cost_mart))
+    mart = CostMart(settings.cost_mart)
+    searches = ResourceSearches(ledger, url, mart)
     people = PeopleFiles(ledger, FileStore(settings.file_store))
     budgets = BudgetFiles(ledger, FileStore(settings.file_store), organization, url)
     drops = BudgetDrops(FileStore(settings.file_store), settings.budget_drop or "", settings.budget_drop_actor or "")
     places = cost_places(settings)
-    keeping = Keeping(CostMart(settings.cost_mart))
+    keeping = Keeping(mart, EverClaimed(ledger, url))
     kept = timedelta(days=settings.cost_versions_kept_days)
     costs = CostReports(
         ledger, url, organization, settings.cost_memory_mb, places, cost_engines(settings), keeping, kept

@@ -47,7 +47,7 @@ _INTO_CONTROL = f"INSERT INTO control ({', '.join(CONTROL_COLUMNS)}) "
 _INTO_TAGS = f"INSERT INTO tags ({', '.join(TAGS_COLUMNS)}) "
 _GROUPED = "SELECT * FROM grouped WHERE kind = '{}'"
 _NOT_OF_THE_FILES = (duckdb.OutOfMemoryException, duckdb.InterruptException, duckdb.NotImplementedException)
-"""What DuckDB says that is no fault of the files; for pages of Parquet that are not sound it has no class of its own."""
+"""What DuckDB says that is no fault of the files; pages of Parquet that are not sound have no class of their own."""
 
 
 class Adding:

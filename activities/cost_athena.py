@@ -12,7 +12,7 @@ That no file was left out is known from the lines that the footers tell.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
@@ -40,6 +40,7 @@ from activities.cost_manifest import Manifest
 from activities.cost_money import TRUE_UP, UPFRONT
 from activities.cost_source import Source, find_source
 from domain.errors import BadInput, Unavailable
+from domain.report_format import ReportFormat
 
 ENGINE = "Athena"
 READINGS = 2
@@ -80,7 +81,8 @@ def aggregated_by_athena(
 
     Raises DamagedReport, naming the part, the line item and what is wrong with it.
     """
-    alike = _alike(read_footers(bucket, accepted.parts, report), accepted.manifest)
+    said = accepted.manifest
+    alike = _alike(read_footers(bucket, accepted.parts, report), said.format, said.columns)
     _require_scan(alike, limits)
     connection = connect(scratch, memory_mb)
     try:
@@ -209,11 +211,11 @@ class _Reading:
         return damaged("A line of the report is bad; set ALLOT_COST_ENGINE to duckdb to be told which one", "BadLine")
 
 
-def _alike(footers: Sequence[Footer], manifest: Manifest) -> list[Alike]:
+def _alike(footers: Sequence[Footer], report_format: ReportFormat, columns: Iterable[str] = ()) -> list[Alike]:
     found: dict[tuple[object, ...], Alike] = {}
     for footer in footers:
         try:
-            source = find_source(manifest.format, footer.header)
+            source = find_source(report_format, footer.header)
         except ColumnError as error:
             raise damaged(f"The part {footer.part.name} cannot be imported: {error}", "BadPart") from None
         if not sql.is_readable(source):
@@ -225,7 +227,7 @@ def _alike(footers: Sequence[Footer], manifest: Manifest) -> list[Alike]:
         known = sql.as_athena_has_it(source)
         shape = (*known.types.items(), *known.headers.items())
         found.setdefault(shape, Alike(known, [])).footers.append(footer)
-    of_report = frozenset(manifest.columns).union(*(one.source.report_columns for one in found.values()))
+    of_report = frozenset(columns).union(*(one.source.report_columns for one in found.values()))
     return [one._replace(source=replace(one.source, report_columns=of_report)) for one in found.values()]
 
 

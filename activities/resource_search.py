@@ -15,8 +15,8 @@ import pyarrow as pa
 from temporalio import activity
 
 from activities.contracts import ActivityName
+from activities.cost_mart import DETAIL, RESOURCES, CostMart
 from activities.ledger_commands import reported
-from activities.mart_files import DETAIL, RESOURCES, MartFiles
 from domain.calendar import Month
 from domain.cost import PeriodImported, period_stream
 from domain.errors import Unavailable
@@ -61,7 +61,7 @@ _TAG = " AND json_extract_string(nullif(r.tags, ''), ${key}) = ${value}"
 class ResourceSearches:
     """The cost mart and the claims of this installation."""
 
-    def __init__(self, ledger: Ledger, database_url: str, mart: MartFiles) -> None:
+    def __init__(self, ledger: Ledger, database_url: str, mart: CostMart) -> None:
         self._ledger = ledger
         self._database_url = database_url
         self._mart = mart

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from activities.mart_files import FolderMart
+from activities.cost_mart import CostMart
 from activities.resource_search import ResourceSearches
 from domain.calendar import Month
 from domain.claim import ResourceName
@@ -42,7 +42,7 @@ class Searching:
 
     def __init__(self, company: AccountCompany, database_url: str, folder: Path) -> None:
         self.company = company
-        self.searches = ResourceSearches(company.ledger, database_url, FolderMart(str(folder)))
+        self.searches = ResourceSearches(company.ledger, database_url, CostMart(str(folder)))
 
     def found(self, **query: Any) -> list[tuple[str, str]]:
         return [(one.account_id, one.resource) for one in self.page(**query).resources]
@@ -130,6 +130,6 @@ def test_a_detail_that_is_gone_is_said(searching: Searching) -> None:
 def test_before_anything_was_imported_nothing_is_found(database_url: str, tmp_path: Path) -> None:
     company = AccountCompany(database_url)
     company.show()
-    searches = ResourceSearches(company.ledger, database_url, FolderMart(str(tmp_path)))
+    searches = ResourceSearches(company.ledger, database_url, CostMart(str(tmp_path)))
     assert searches.search(ResourceQuery()) == ResourcePage()
     company.ledger.close()

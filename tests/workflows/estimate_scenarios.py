@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from activities.mart_files import FolderMart
+from activities.cost_mart import CostMart
 from activities.resource_search import ResourceSearches
 from domain.process import REFRESH_SIGNAL, WorkflowName
 from domain.resource_search import ResourcePage, ResourceQuery, resource_search_process_id
@@ -80,7 +80,7 @@ async def hostile_signals(stage: Stage) -> str:
 
 async def resource_search(stage: Stage) -> str:
     """Before anything was imported."""
-    searches = ResourceSearches(stage.ledger, stage.database_url, FolderMart("nowhere"))
+    searches = ResourceSearches(stage.ledger, stage.database_url, CostMart("nowhere"))
     process_id = resource_search_process_id(UUID(int=1))
     async with at_work(stage.client, [searches.search]) as queue:
         query = ResourceQuery(service="ec2", tags={"team": "web"}, claimed=False)
