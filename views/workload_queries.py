@@ -9,10 +9,10 @@ from typing import Any
 
 from psycopg import Cursor
 from psycopg.rows import dict_row
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL, Literal
 
 from domain.calendar import Month
-from domain.cost_metric import DEFAULT_METRIC, CostMetric
+from domain.cost_metric import DEFAULT_METRIC
 from domain.hierarchy import NodePath
 from domain.money import total
 from domain.workload import Amounts, Component, State, Workload, awaited, by_month, counted
@@ -21,6 +21,7 @@ from views.account_queries import AccountViews
 from views.claims import ever_claimed
 from views.models import tidy
 from views.paths import path_text, text_path
+from views.spend import IN_METRIC
 from views.workload_models import ByMonth, ClaimDetail, ComponentMonth, WorkloadDetail, WorkloadSummary
 
 WORKLOADS_MAX = 5_000
@@ -40,11 +41,15 @@ _DAY = SQL(
 )
 # What claimed resources have cost on the days on which the workload had them, in the version that is shown.
 _ACTUAL = """
-SELECT c.component, r.billing_period, sum(coalesce(r.{metric}, r.unblended)) FROM claims c
+SELECT c.component, r.billing_period, metric, sum(CASE metric {in_metric} END) FROM claims c
 JOIN claimed_cost_rows r ON (r.account_id, r.resource) = (c.account_id, c.resource)
     AND {day} >= c.since AND {day} < coalesce(c.until, 'infinity')
-JOIN cost_periods p ON (p.billing_period, p.shown_version) = (r.billing_period, r.report_version)
-WHERE c.product = %(node)s AND c.workload = %(workload)s GROUP BY 1, 2"""
+JOIN cost_periods p ON (p.billing_period, p.shown_version) = (r.billing_period, r.report_version),
+LATERAL (
+    SELECT coalesce((SELECT m.metric FROM cost_metrics m WHERE m.fiscal_year <= p.fiscal_year
+        ORDER BY m.fiscal_year DESC LIMIT 1), {default}) AS metric
+) chosen
+WHERE c.product = %(node)s AND c.workload = %(workload)s GROUP BY 1, 2, 3"""
 _CLAIMS = """
 SELECT c.account_id, c.resource, c.component, c.since, c.until, EXISTS (
     SELECT FROM allocations a WHERE a.account_id = c.account_id AND a.product = c.product
@@ -68,9 +73,7 @@ class WorkloadViews(AccountViews):
         with self.snapshot() as cursor, cursor.connection.cursor(row_factory=dict_row) as rows:
             return tuple(WorkloadSummary.model_validate(_summary(row)) for row in rows.execute(_LIST, parameters))
 
-    def workload(
-        self, product: NodePath, name: str, today: date = date.min, metric: CostMetric = DEFAULT_METRIC
-    ) -> WorkloadDetail | None:
+    def workload(self, product: NodePath, name: str, today: date = date.min) -> WorkloadDetail | None:
         """With estimate and actual cost by month and component; None where the product has none of that name."""
         about = {"node": path_text(product), "workload": name, "today": today}
         with self.snapshot() as cursor:
@@ -78,7 +81,7 @@ class WorkloadViews(AccountViews):
                 found = rows.execute(_ONE, about).fetchone()
             if found is None:
                 return None
-            actual = _actual(cursor, about, metric)
+            actual, metric = _actual(cursor, about)
             claims = cursor.execute(_CLAIMS, about | {"limit": CLAIMS_SHOWN_MAX}).fetchall()
             names = directory.names(cursor, [found[person] for person in _PERSONS])
         summary = _summary(found)
@@ -150,12 +153,12 @@ def _by_month(amounts: Mapping[str, Mapping[str, str]] | None, currency: str) ->
 type Actual = Mapping[tuple[Month, Component], Decimal]
 
 
-def _actual(cursor: Cursor[Any], about: Mapping[str, Any], metric: CostMetric) -> Actual:
-    query = SQL(_ACTUAL).format(metric=Identifier(metric.value), day=_DAY)
-    return {
-        (Month.of(period), Component(component)): amount
-        for component, period, amount in cursor.execute(query, about).fetchall()
-    }
+def _actual(cursor: Cursor[Any], about: Mapping[str, Any]) -> tuple[Actual, str]:
+    """With the metrics that it is in: that with which budgets are compared in each fiscal year."""
+    query = SQL(_ACTUAL).format(in_metric=IN_METRIC, day=_DAY, default=Literal(DEFAULT_METRIC.value))
+    rows = cursor.execute(query, about).fetchall()
+    actual = {(Month.of(period), Component(component)): amount for component, period, _, amount in rows}
+    return actual, " and ".join(sorted({metric for _, _, metric, _ in rows})) or DEFAULT_METRIC.value
 
 
 def _months(estimate: Amounts, actual: Actual, currency: str) -> tuple[ComponentMonth, ...]:

@@ -18,6 +18,7 @@ from domain.claim_commands import ClaimResources
 from domain.cost import ImportPeriod, ReportVersion
 from domain.estimate_commands import SubmitEstimate
 from domain.estimate_decisions import ApproveEstimate
+from domain.metric_choice import ChooseMetric
 from domain.workload_commands import CreateWorkload
 from tests.command_line.account_company import LABS, LAST_MONTH, PAYER, SHOP, TODAY, AccountCompany
 from tests.command_line.company import CHECKOUT
@@ -146,7 +147,8 @@ def test_drift_is_what_claimed_resources_cost_against_the_approved_estimate(
     with psycopg.connect(database_url) as connection:
         for version in ("v0", "v1"):  # only the version in force counts
             for key, day, cost in rows:
-                connection.execute(insert, [first, version, SHOP, key, day, *[Decimal(cost)] * 4])
+                sums = [*[Decimal(cost)] * 3, Decimal(cost) / 2]
+                connection.execute(insert, [first, version, SHOP, key, day, *sums])
     billed(company, BEFORE)
     company.show()
 
@@ -158,8 +160,14 @@ def test_drift_is_what_claimed_resources_cost_against_the_approved_estimate(
         (str(MONTH), "application", "10.00", "0.00", "-10.00"),
     ]
     text = allot("workload", "show", PRODUCT, "Basket").out
+    assert "actual cost (unblended), USD" in text
     assert "+50.0 %" in text
     assert "Total" in text
+
+    company.do(ChooseMetric, "Fin", fiscal_year=BEFORE.year, metric="net_amortized")
+    company.show()
+    shown = data(allot("workload", "show", PRODUCT, "Basket", "--json"))
+    assert (shown["metric"], shown["months"][0]["actual"]) == ("net_amortized", "22.50")
 
 
 def test_a_claim_in_an_account_that_went_to_other_products_is_marked(accounts: AccountCompany, allot: Allot) -> None:
