@@ -9,8 +9,8 @@ VIEWS_WITHIN_S = 30.0
 
 
 class EverClaimed:
-    """Called by each import. Raises Unavailable while the views are behind, so that the import is tried again: a version
-    that was kept without a claimed resource would show its cost as the account's until the next one comes."""
+    """Called by each import. Raises Unavailable while the views are behind, so that the import is tried again: of a
+    version that was kept without a claimed resource, its cost would be the account's until the next one comes."""
 
     def __init__(self, ledger: Ledger, database_url: str) -> None:
         self._ledger, self._database_url = ledger, database_url
