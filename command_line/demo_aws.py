@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 EARLY_ASSEMBLY = "0c5b1f7e-6a1d-4f0c-9b52-3d8e7a641f20"
 """Version id of the last month's first delivery."""
-_DAY = re.compile(rb",(\d{4}-\d{2}-\d{2})T")
+_DAY = re.compile(rb",(\d{4}-\d{2}-\d{2})T[0-9:]{8}Z/")
+"""Of a line's time interval: the day on which its usage starts."""
 _ACCOUNT_ID = re.compile(rb"(?<![0-9A-Za-z])\d{12}(?![0-9A-Za-z])")
 GZIP_LEVEL = 1
 """The file lives for minutes; speed counts."""
