@@ -28,9 +28,7 @@ class FolderMart:
     def files(self, detail: str, kind: str) -> Sequence[str]:
         if "://" in self._location:
             raise Unavailable(f"The cost mart {self._location} is not in a folder, and cannot be searched from here.")
-        version = Path(detail)
-        below = Path(*version.parts[1:]) if version.parts[:1] == (DETAIL,) else version
-        found = sorted(str(file) for file in (Path(self._location) / kind / below).glob("part-*.parquet"))
+        found = sorted(str(file) for file in (Path(self._location) / kind / detail).glob("part-*.parquet"))
         if not found:
             raise NotFound(
                 f"The detail {detail} is not in the cost mart {self._location} any more: import the month again.",
