@@ -116,7 +116,7 @@ def test_all_that_is_asked_must_hold(searching: Searching) -> None:
 
 def test_the_newest_version_is_searched(searching: Searching, tmp_path: Path) -> None:
     newer = [Spent(SHOP, "i-new", "AmazonEC2", "1", DAY)]
-    import_version(searching.company, "detail/" + write_mart(tmp_path, str(PERIOD), "v2", newer), "v2")
+    import_version(searching.company, write_mart(tmp_path, str(PERIOD), "v2", newer), "v2")
     assert searching.found() == [(SHOP, "i-new")]
 
 
