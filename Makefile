@@ -56,6 +56,7 @@ format: env ## Bring the sources into shape
 docs: env ## Write the pages that are made from the code
 	@$(BIN)/python -c 'from domain.catalogue import catalogue; print(catalogue(), end="")' > docs/events.md
 	@$(BIN)/python -m command_line.reference
+	@$(BIN)/python -m activities.cost_formats_page
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.12
 lock: env ## Choose package versions anew, for development and for the container image

@@ -58,6 +58,7 @@ class Settings(BaseSettings):
     temporal_address: str = "localhost:7233"
     temporal_ui_url: str = "http://localhost:8233"
     file_store: str = ".allot/files"
+    cost_mart: str = ".allot/cost-mart"
     state_dir: Path = STATE_DIR
 
     # What is allowed.
@@ -81,6 +82,7 @@ class Settings(BaseSettings):
     cost_events_queue_url: str = ""
     cost_events_dead_letter_url: str = ""
     cost_scratch: Path | None = None
+    cost_versions_kept_days: Annotated[int, Field(ge=1, le=36_500)] = 400
     cost_scratch_mb: Annotated[int, Field(ge=64, le=10_000_000)] = 4096
 
     # Which engine adds up cost reports, and from which size of a report on Athena does.
@@ -97,7 +99,7 @@ class Settings(BaseSettings):
     # How the worker works.
     activity_slots: Annotated[int, Field(ge=1, le=200)] = 20
     cost_slots: Annotated[int, Field(ge=1, le=16)] = 1
-    cost_memory_mb: Annotated[int, Field(ge=64, le=65536)] = 256
+    cost_memory_mb: Annotated[int, Field(ge=64, le=65536)] = 160
     graceful_shutdown_s: Annotated[int, Field(ge=1, le=105)] = 90
     view_poll_ms: Annotated[int, Field(ge=5, le=5000)] = 50
     organization_sync_minutes: Annotated[int, Field(ge=1, le=1440)] = 5

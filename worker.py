@@ -34,6 +34,8 @@ from activities.alignments import Alignments
 from activities.aws_access import AwsAccess
 from activities.budget_drop import BudgetDrops
 from activities.budget_files import BudgetFiles
+from activities.cost_keeping import Keeping
+from activities.cost_mart import CostMart
 from activities.cost_reports import CostReports
 from activities.first_bills import FirstBills
 from activities.holder_rounds import HolderRounds
@@ -98,7 +100,10 @@ def hands(settings: Settings, ledger: Ledger, client: Client, told: Notifying | 
     budgets = BudgetFiles(ledger, FileStore(settings.file_store), organization, url)
     drops = BudgetDrops(FileStore(settings.file_store), settings.budget_drop or "", settings.budget_drop_actor or "")
     places = cost_places(settings)
-    costs = CostReports(ledger, url, organization, settings.cost_memory_mb, places, cost_engines(settings))
+    keeping = Keeping(CostMart(settings.cost_mart))
+    kept = timedelta(days=settings.cost_versions_kept_days)
+    memory_mb, engines = settings.cost_memory_mb, cost_engines(settings)
+    costs = CostReports(ledger, url, organization, memory_mb, places, keeping, kept, engines)
     access = AwsAccess(settings.organizations_role_arn, settings.organizations_external_id)
     starter, asked = AlignmentStarter(client, asyncio.get_running_loop()), AccountLookups(url, organization)
     organizations = Organizations(

@@ -11,11 +11,16 @@ from activities.cost_damage import damaged
 from activities.cost_grouping import (
     CONTROL_COLUMNS,
     DETAIL_COLUMNS,
-    both_sql,
+    TAGS_COLUMNS,
+    Kinds,
+    all_sql,
     control_sql,
     detail_sql,
+    has_tags,
     named_control_sql,
     named_detail_sql,
+    named_tags_sql,
+    tags_sql,
 )
 from activities.cost_lines import Part, count_lines, explain
 from activities.cost_readers import Readable, container_of, readable
@@ -24,20 +29,23 @@ from domain.report_format import ReportFormat
 
 _MONEY = "DECIMAL(38, 12)"
 _TABLES = f"""
-CREATE TEMP TABLE detail (
-    account VARCHAR, service VARCHAR, charge_type VARCHAR, resource VARCHAR, resource_id VARCHAR, usage_type VARCHAR,
+CREATE TABLE detail (
+    account VARCHAR, service VARCHAR, charge_type VARCHAR, resource_id VARCHAR, principal VARCHAR, usage_type VARCHAR,
     operation VARCHAR, day DATE,
     unblended {_MONEY}, amortized {_MONEY}, net_unblended {_MONEY}, net_amortized {_MONEY}, is_bad BOOLEAN
 );
-CREATE TEMP TABLE control (
+CREATE TABLE control (
     charge_type VARCHAR, raw_type VARCHAR, payer VARCHAR, currency VARCHAR, billing_entity VARCHAR, bill_type VARCHAR,
     has_invoice BOOLEAN, invoice_id VARCHAR, is_split BOOLEAN,
     unblended {_MONEY}, amortized {_MONEY}, net_unblended {_MONEY}, net_amortized {_MONEY},
     upfront {_MONEY}, true_up {_MONEY}, lines BIGINT, bad BIGINT
 );
+CREATE TABLE tags (account VARCHAR, resource VARCHAR, tags VARCHAR, last_day DATE);
 """
 _INTO_DETAIL = f"INSERT INTO detail ({', '.join((*DETAIL_COLUMNS, 'is_bad'))}) "
 _INTO_CONTROL = f"INSERT INTO control ({', '.join(CONTROL_COLUMNS)}) "
+_INTO_TAGS = f"INSERT INTO tags ({', '.join(TAGS_COLUMNS)}) "
+_GROUPED = "SELECT * FROM grouped WHERE kind = '{}'"
 _CANNOT_READ = (
     duckdb.InvalidInputException,
     duckdb.OutOfRangeException,
@@ -89,15 +97,19 @@ class Adding:
             raise AssertionError("a line was counted as bad, but none was found")
 
     def _add_alike(self, each: Readable) -> None:
-        if container_of(each.parts[0]) == "parquet":  # twice is faster, as only what is needed is read
-            self._connection.execute(_INTO_DETAIL + detail_sql(each.raw, each.source))
-            self._connection.execute(_INTO_CONTROL + control_sql(each.raw, each.source))
+        execute, raw, source = self._connection.execute, each.raw, each.source
+        if container_of(each.parts[0]) == "parquet":  # read for each kind, as only what that needs is read
+            execute(_INTO_DETAIL + detail_sql(raw, source))
+            execute(_INTO_CONTROL + control_sql(raw, source))
+            if has_tags(source):
+                execute(_INTO_TAGS + tags_sql(raw, source))
             return
-        self._connection.execute(f"CREATE OR REPLACE TEMP TABLE grouped AS {both_sql(each.raw, each.source)}")
-        detail, control = "SELECT * FROM grouped WHERE is_detail", "SELECT * FROM grouped WHERE NOT is_detail"
-        self.add_detail(detail, each.source)
-        self.add_control(control, each.source)
-        self._connection.execute("DROP TABLE grouped")
+        execute(f"CREATE OR REPLACE TABLE grouped AS {all_sql(raw, source)}")
+        self.add_detail(_GROUPED.format(Kinds.DETAIL), source)
+        self.add_control(_GROUPED.format(Kinds.CONTROL), source)
+        if has_tags(source):
+            execute(_INTO_TAGS + named_tags_sql(_GROUPED.format(Kinds.TAGS), source))
+        execute("DROP TABLE grouped")
 
     def add_detail(self, groups: str, source: Source) -> None:
         """A query of groups that were made before, maybe by another engine; see `cost_grouping`."""

@@ -210,22 +210,28 @@ class _Reading:
 
 
 def _alike(footers: Sequence[Footer], report_format: ReportFormat) -> list[Alike]:
+    sources = [_source(footer, report_format) for footer in footers]
+    report_columns = frozenset(name for source in sources for name in source.places)
     found: dict[tuple[object, ...], Alike] = {}
-    for footer in footers:
-        try:
-            source = find_source(report_format, footer.header)
-        except ColumnError as error:
-            raise damaged(f"The part {footer.part.name} cannot be imported: {error}", "BadPart") from None
-        if not sql.is_readable(source):
-            raise BadInput(
-                f"The part {footer.part.name} has types of columns that Athena reads in another way: set "
-                "ALLOT_COST_ENGINE to duckdb.",
-                code="NotForAthena",
-            )
-        known = sql.as_athena_has_it(source)
+    for footer, source in zip(footers, sources, strict=True):
+        known = sql.as_athena_has_it(source, report_columns)
         shape = (*known.types.items(), *known.headers.items())
         found.setdefault(shape, Alike(known, [])).footers.append(footer)
     return list(found.values())
+
+
+def _source(footer: Footer, report_format: ReportFormat) -> Source:
+    try:
+        source = find_source(report_format, footer.header)
+    except ColumnError as error:
+        raise damaged(f"The part {footer.part.name} cannot be imported: {error}", "BadPart") from None
+    if not sql.is_readable(source):
+        raise BadInput(
+            f"The part {footer.part.name} has types of columns that Athena reads in another way: set ALLOT_COST_ENGINE "
+            "to duckdb.",
+            code="NotForAthena",
+        )
+    return source
 
 
 def _require_scan(alike: Sequence[Alike], limits: AthenaLimits) -> None:

@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, 
 from s3transfer.exceptions import S3DownloadFailedError
 from s3transfer.subscribers import BaseSubscriber
 
-from activities.cost_files import S3_SCHEME, Pin, no_manifest, part_changed, require_few
+from activities.cost_files import S3_SCHEME, Count, Pin, counted, no_manifest, part_changed, require_few, uncounted
 from activities.cost_manifest import MANIFEST_BYTES_MAX, Address, current_manifests, is_pointer
 from domain.errors import BadInput, Unavailable
 
@@ -63,8 +63,8 @@ class Bucket:
         with aws_errors(source):
             self._client = connect()
 
-    def manifests(self) -> list[Address]:
-        return current_manifests(filter(is_pointer, self._below(self._bucket, self._prefix)))
+    def manifests(self, count: Count = uncounted) -> list[Address]:
+        return current_manifests(filter(is_pointer, counted(self._below(self._bucket, self._prefix), count)))
 
     def below(self, folder: Address) -> Iterator[Address]:
         bucket, key = parsed(folder)

@@ -41,7 +41,7 @@ def canonical_sql(raw: str, source: Source, dialect: Dialect = DUCKDB) -> str:
     """A query of canonical lines over a query of raw ones, which has the source's columns and `tag_map`, `tag_0`, …."""
     lines = line_expressions(source, dialect)
     columns = ", ".join(f"{expression} AS {name}" for name, expression in lines.items())
-    tags = _tags_sql(source, dialect)
+    tags = tags_text(source, dialect)
     return f"SELECT {columns}, {tags} AS tags, is_bad FROM ({_figures_sql(raw, source, dialect)}) AS figures"  # noqa: S608 - ours
 
 
@@ -67,7 +67,7 @@ def _figures_sql(raw: str, source: Source, dialect: Dialect) -> str:
 
 
 def _cur_lines(source: Source, dialect: Dialect) -> dict[str, str]:
-    has_parent = "split_line_item_parent_resource_id" in source.places
+    has_parent = "split_line_item_parent_resource_id" in source.report_columns
     by_operation = f"line_item_operation IN ({_listed(SPLIT_OPERATIONS)})"
     is_split = "split_line_item_parent_resource_id <> ''" if has_parent else by_operation
     return {
@@ -82,7 +82,7 @@ def _cur_lines(source: Source, dialect: Dialect) -> dict[str, str]:
         "principal": _text("line_item_iam_principal"),
         "usage_type": _text("line_item_usage_type"),
         "operation": _text("line_item_operation"),
-        **money_of_cur(source.places, dialect),
+        **money_of_cur(source.report_columns, dialect),
         "billing_entity": _text("bill_billing_entity"),
         "bill_type": _text("bill_bill_type"),
         "has_invoice": "COALESCE(bill_invoice_id <> '', false)",
@@ -117,7 +117,8 @@ def _focus_lines(source: Source) -> dict[str, str]:
     }
 
 
-def _tags_sql(source: Source, dialect: Dialect) -> str:
+def tags_text(source: Source, dialect: Dialect = DUCKDB) -> str:
+    """The tags of a line, as JSON text."""
     if source.tag_map is not None:
         tags = dialect.tags_of_map("tag_map") if source.tags_are_map else dialect.tags_of_json("tag_map")
         return f"COALESCE({tags}, '')"

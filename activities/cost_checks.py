@@ -114,7 +114,7 @@ def _money_checks(column: Column, type_: str, dialect: Dialect) -> list[Check]:
     if is_text(type_):
         is_number = dialect.matches(name, _NUMBER)
     elif is_float(type_):
-        is_number = f"abs({name}) < 1e300"  # neither NaN nor infinite, which compare as the largest of all
+        is_number = dialect.is_finite(name)
     else:
         assert is_exact(type_)
         is_number = f"{name} IS NOT NULL"

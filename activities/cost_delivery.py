@@ -38,7 +38,9 @@ def find_deliveries(source: CostSource, report: Report, places: CostPlaces = ANY
     """By billing period. A damaged manifest is told beside the sound ones, so that nobody takes its month for up to
     date, and no other month has to wait for it."""
     files = places.open(source.source)
-    addresses = files.manifests()
+    listed = files.manifests(lambda seen: report(Progress(step="looking for manifests", done=seen)))
+    # Of another month is what lies in another month's folder, so that one look need not read all of them.
+    addresses = [one for one in listed if source.billing_period in (None, folder_period(one) or source.billing_period)]
     if len(addresses) > DELIVERIES_MAX:
         raise BadInput(
             f"There are {len(addresses):,} manifests below {source.source}, and at most {DELIVERIES_MAX:,} are read: "

@@ -33,6 +33,9 @@ class Dialect(Protocol):
 
     def has_nul(self, text: str) -> str: ...
 
+    def is_finite(self, number: str) -> str:
+        """Whether a double is neither NaN nor infinite."""
+
     def money_of_double(self, number: str) -> str:
         """The shortest decimal that stands for a double, rounded to the scale of costs; NULL where there is none."""
 
@@ -75,6 +78,9 @@ class DuckDb:
     def has_nul(self, text: str) -> str:
         return f"contains({text}, chr(0))"
 
+    def is_finite(self, number: str) -> str:
+        return f"isfinite({number})"
+
     def money_of_double(self, number: str) -> str:
         return (
             f"CASE WHEN abs({number}) < {FAST_DOUBLE_MAX} THEN TRY_CAST({number} AS {COST_TYPE}) "
@@ -83,7 +89,7 @@ class DuckDb:
 
     def ratio(self, amount: str, numerator: str, denominator: str) -> str:
         as_double = f"CAST({amount} AS DOUBLE) * CAST({numerator} AS DOUBLE) / CAST(NULLIF({denominator}, 0) AS DOUBLE)"
-        return self.money_of_double(f"({as_double})")
+        return f"TRY_CAST({as_double} AS {COST_TYPE})"
 
     def utc_date(self, instant: str) -> str:
         return f"CAST(make_timestamp(epoch_us({instant})) AS DATE)"  # a cast would ask for the session's time zone

@@ -207,6 +207,7 @@ def _pinned(files: Files, addresses: Sequence[Address], report: Report, step: st
         try:
             found = []
             for number, look in enumerate(looks):
+                report(Progress(step=step, done=number, whole=len(looks)))
                 while wait([look], REPORT_INTERVAL_S).not_done:
                     report(Progress(step=step, done=number, whole=len(looks)))
                 found.append(look.result())

@@ -6,7 +6,7 @@ What is pinned is one state of a file: what was accepted is also what is read, o
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from threading import Event
 from typing import NamedTuple, Protocol
@@ -23,6 +23,15 @@ S3_SCHEME = "s3://"
 
 Report = Callable[[Progress], None]
 """Is told how far the work has come. May raise, to stop it."""
+
+
+Count = Callable[[int], None]
+"""Is told how many files were looked at, now and then; may raise likewise."""
+COUNTED_EVERY = 1_000
+
+
+def uncounted(_: int) -> None:
+    """For those who do not ask."""
 
 
 class Pin(NamedTuple):
@@ -45,8 +54,8 @@ class Files(Protocol):
     copies: bool
     """Whether `fetch` takes room on this machine."""
 
-    def manifests(self) -> list[Address]:
-        """Of all billing periods, in order."""
+    def manifests(self, count: Count = uncounted) -> list[Address]:
+        """Of all billing periods, in order. Counts the files that it looks at."""
 
     def below(self, folder: Address) -> Iterator[Address]:
         """All files below a folder of the place, without its slash; none where there is no such folder."""
@@ -71,12 +80,12 @@ class Folder:
         # Resolved, because the names of the folders above tell what a manifest is.
         self._root = Path(source).expanduser().resolve()
 
-    def manifests(self) -> list[Address]:
+    def manifests(self, count: Count = uncounted) -> list[Address]:
         if not self._root.is_dir():
             raise BadInput(
                 f"There is no folder {self._root}: name the one that holds the cost report.", code="NoSource"
             )
-        return current_manifests(filter(is_pointer, self.below(Address(str(self._root)))))
+        return current_manifests(filter(is_pointer, counted(self.below(Address(str(self._root))), count)))
 
     def below(self, folder: Address) -> Iterator[Address]:
         looked_at = 0
@@ -106,6 +115,14 @@ class Folder:
             raise part_changed(pin.address)
         target.symlink_to(pin.address)
         count(pin.size)
+
+
+def counted(addresses: Iterable[Address], count: Count) -> Iterator[Address]:
+    """A place with very many files takes minutes to list."""
+    for number, address in enumerate(addresses):
+        if number % COUNTED_EVERY == 0:
+            count(number)
+        yield address
 
 
 def require_few(looked_at: int, source: str) -> None:

@@ -7,8 +7,9 @@ checked, line by line. The result is the same, in half the time.
 
     detail      account × service × charge type × resource × usage type × operation × day: what is kept
     control     charge type × payer × currency × kind of bill × invoice: what the report adds up to, apart from it
+    tags        account × resource × tags: and the last day on which a resource had them
 
-Both are queries over `raw`, a query of the report's values under the names of the column tables (`cost_readers`), and
+All are queries over `raw`, a query of the report's values under the names of the column tables (`cost_readers`), and
 are the same for every engine with a dialect.
 """
 
@@ -16,8 +17,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from enum import StrEnum
 
-from activities.cost_canonical import SPLIT_PARENT, line_expressions
+from activities.cost_canonical import SPLIT_PARENT, line_expressions, tags_text
 from activities.cost_checks import Check, checks_of, date_sql, money_sql
 from activities.cost_columns import Column, Kind
 from activities.cost_dialect import COST_TYPE, DUCKDB, Dialect
@@ -25,10 +27,13 @@ from activities.cost_money import TRUE_UP, UPFRONT
 from activities.cost_source import Source, is_float
 from domain.cost_metric import COST_SCALE, CostMetric
 from domain.money import AMOUNT_DIGITS_MAX
-from domain.resource_key import RESOURCE_KEY_SQL
 
 METRICS = tuple(metric.value for metric in CostMetric)
-DETAIL_KEYS = ("account", "service", "charge_type", "day", "resource_id", "principal", "usage_type", "operation")
+SPLIT = "is_split"
+DETAIL_KEYS = (
+    *("account", "service", "charge_type", "day", "resource_id", "principal", "usage_type", "operation"),
+    SPLIT,
+)
 CONTROL_KEYS = (
     "charge_type",
     "raw_type",
@@ -38,15 +43,26 @@ CONTROL_KEYS = (
     "bill_type",
     "has_invoice",
     "invoice_id",
+    SPLIT,
 )
-SPLIT = "is_split"
 FLOAT_LIMIT = f"1e{AMOUNT_DIGITS_MAX - COST_SCALE}"
 """A double becomes a DECIMAL(38, 12) exactly if it is smaller; 10^26 is a double itself."""
+
+
+class Kinds(StrEnum):
+    """Of groups."""
+
+    DETAIL = "detail"
+    CONTROL = "control"
+    TAGS = "tags"
+
+
 DETAIL_COLUMNS = (
-    *("account", "service", "charge_type", "resource", "resource_id", "usage_type", "operation", "day"),
+    *("account", "service", "charge_type", "resource_id", "principal", "usage_type", "operation", "day"),
     *METRICS,
 )
-CONTROL_COLUMNS = (*CONTROL_KEYS, SPLIT, *METRICS, UPFRONT, TRUE_UP, "lines", "bad")
+TAGS_COLUMNS = ("account", "resource", "tags", "last_day")
+CONTROL_COLUMNS = (*CONTROL_KEYS, *METRICS, UPFRONT, TRUE_UP, "lines", "bad")
 
 
 def detail_sql(raw: str, source: Source, dialect: Dialect = DUCKDB) -> str:
@@ -76,34 +92,68 @@ def control_columns(source: Source, dialect: Dialect = DUCKDB) -> list[str]:
     return _raw_columns(CONTROL_KEYS, source, dialect)
 
 
-def both_sql(raw: str, source: Source, dialect: Dialect = DUCKDB) -> str:
-    """Groups of both kinds in one reading, for files that are dear to read; `is_detail` tells them apart.
+def tags_sql(raw: str, source: Source, dialect: Dialect = DUCKDB) -> str:
+    """A query of TAGS_COLUMNS, for a source that `has_tags`."""
+    columns, day = _tag_columns(source, dialect), _raw_columns(("day",), source, dialect)[0]
+    figures = _figures(raw, source, dialect)
+    keys = ", ".join(columns)
+    grouped = f"SELECT {keys}, max({day}) AS last_day FROM ({figures}) AS figures GROUP BY {keys}"  # noqa: S608 - ours
+    return named_tags_sql(grouped, source, dialect)
 
-    They are named by `named_detail_sql` and `named_control_sql`.
+
+def has_tags(source: Source) -> bool:
+    """Whether the report has resources, and says more of them than what they cost."""
+    has_resources = bool(_raw_columns(("resource_id",), source, DUCKDB))
+    return has_resources and (bool(source.tags) or source.tag_map is not None)
+
+
+def all_sql(raw: str, source: Source, dialect: Dialect = DUCKDB) -> str:
+    """Groups of all kinds in one reading, for files that are dear to read; `kind` tells them apart.
+
+    They are named by `named_detail_sql`, `named_control_sql` and `named_tags_sql`.
     """
-    detail, control = (_raw_columns(keys, source, dialect) for keys in (DETAIL_KEYS, CONTROL_KEYS))
-    columns = list(dict.fromkeys((*detail, *control)))
-    (account,) = _named_in(_lines(source, dialect)["account"], source)
+    sets = {
+        Kinds.DETAIL: _raw_columns(DETAIL_KEYS, source, dialect),
+        Kinds.CONTROL: _raw_columns(CONTROL_KEYS, source, dialect),
+    }
+    if has_tags(source):
+        sets[Kinds.TAGS] = _tag_columns(source, dialect)
+    columns = list(dict.fromkeys(column for keys in sets.values() for column in keys))
+    account, day = (_raw_columns((key,), source, dialect)[0] for key in ("account", "day"))
+    kind = (
+        f"CASE WHEN grouping({account}) = 1 THEN '{Kinds.CONTROL}' WHEN grouping({day}) = 1 THEN '{Kinds.TAGS}' "
+        f"ELSE '{Kinds.DETAIL}' END AS kind"
+    )
     return (
-        f"SELECT {', '.join(columns)}, grouping({account.name}) = 0 AS is_detail, "  # noqa: S608 - ours
+        f"SELECT {', '.join(columns)}, {kind}, max({day}) AS last_day, "  # noqa: S608 - ours
         f"{_sums(source, dialect)}, {_counts(source, dialect)} FROM ({_figures(raw, source, dialect)}) AS figures "
-        f"GROUP BY GROUPING SETS (({', '.join(detail)}), ({', '.join(control)}))"
+        f"GROUP BY GROUPING SETS ({', '.join(f'({", ".join(keys)})' for keys in sets.values())})"
     )
 
 
 def named_detail_sql(grouped: str, source: Source, dialect: Dialect = DUCKDB) -> str:
     named = _named(grouped, source, dialect, DETAIL_KEYS, METRICS)
-    return (
-        f"SELECT account, service, charge_type, {RESOURCE_KEY_SQL} AS resource, resource_id, usage_type, operation, "  # noqa: S608 - ours
-        f"day, {', '.join(METRICS)}, is_bad FROM ({named}) AS named WHERE is_bad OR NOT {SPLIT}"
-    )
+    columns = ", ".join(DETAIL_COLUMNS)
+    return f"SELECT {columns}, is_bad FROM ({named}) AS named WHERE is_bad OR NOT {SPLIT}"  # noqa: S608 - ours
 
 
 def named_control_sql(grouped: str, source: Source, dialect: Dialect = DUCKDB) -> str:
     figures = (*METRICS, UPFRONT, TRUE_UP, "lines", "bad")
     named = _named(grouped, source, dialect, CONTROL_KEYS, figures)
-    kept = ", ".join((*CONTROL_KEYS, SPLIT, *METRICS, UPFRONT, TRUE_UP, "lines"))
+    kept = ", ".join((*CONTROL_KEYS, *METRICS, UPFRONT, TRUE_UP, "lines"))
     return f"SELECT {kept}, CASE WHEN is_bad THEN lines ELSE bad END AS bad FROM ({named}) AS named"  # noqa: S608 - ours
+
+
+def named_tags_sql(grouped: str, source: Source, dialect: Dialect = DUCKDB) -> str:
+    """Of resources that have an id: what has none has no tags of its own."""
+    lines = _lines(source, dialect)
+    names = f"{lines['account']} AS account, {lines['resource_id']} AS resource, {tags_text(source, dialect)} AS tags"
+    return f"SELECT {names}, last_day FROM ({grouped}) AS grouped WHERE {lines['resource_id']} <> ''"  # noqa: S608 - ours
+
+
+def _tag_columns(source: Source, dialect: Dialect) -> list[str]:
+    tags = [f"tag_{number}" for number in range(len(source.tags))] + ["tag_map"] * (source.tag_map is not None)
+    return [*_raw_columns(("account", "resource_id"), source, dialect), *tags]
 
 
 def _lines(source: Source, dialect: Dialect) -> dict[str, str]:
@@ -111,11 +161,12 @@ def _lines(source: Source, dialect: Dialect) -> dict[str, str]:
 
 
 def _raw_columns(keys: Sequence[str], source: Source, dialect: Dialect) -> list[str]:
-    """The report's columns that decide about some canonical ones, and about `is_split`."""
+    """The report's columns that decide about some canonical ones; `is_split` may be one itself."""
     lines = _lines(source, dialect)
-    wanted = keys if _split_is_computed(source) else (*keys, SPLIT)
-    found = [column for key in wanted for column in _named_in(lines[key], source) if column.name in source.places]
-    return [*dict.fromkeys(column.name for column in found), *((SPLIT,) if _split_is_computed(source) else ())]
+    computed = (SPLIT,) if SPLIT in keys and _split_is_computed(source) else ()
+    decide = [key for key in keys if key not in computed]
+    found = [column for key in decide for column in _named_in(lines[key], source) if column.name in source.places]
+    return [*dict.fromkeys(column.name for column in found), *computed]
 
 
 def _split_is_computed(source: Source) -> bool:
@@ -140,6 +191,7 @@ def _figures(raw: str, source: Source, dialect: Dialect) -> str:
             selected.append(name)
         elif column.kind is Kind.TEXT:
             selected.append(f"'' AS {name}")
+    selected += [f"tag_{number}" for number in range(len(source.tags))] + ["tag_map"] * (source.tag_map is not None)
     if _split_is_computed(source):
         selected.append(f"COALESCE({_lines(source, dialect)[SPLIT]}, false) AS {SPLIT}")
     return f"SELECT {', '.join(selected)}, {_is_bad_line(source, dialect)} AS is_bad FROM ({raw}) AS raw"  # noqa: S608 - ours
@@ -204,8 +256,8 @@ def _named(grouped: str, source: Source, dialect: Dialect, keys: Sequence[str], 
         checked = checked.difference(_raw_columns(CONTROL_KEYS, source, dialect))
     fails = [_fails(check) for check in checks_of(source, dialect) if check.column.name in checked]
     inner.append(f"{' OR '.join(fails) or 'false'} AS is_bad")
-    outer = [f"{lines[key]} AS {key}" for key in keys]
-    outer.append(SPLIT if _split_is_computed(source) else f"{lines[SPLIT]} AS {SPLIT}")
+    computed = (SPLIT,) if _split_is_computed(source) else ()
+    outer = [f"{key if key in computed else lines[key]} AS {key}" for key in keys]
     return (
         f"SELECT {', '.join((*outer, *figures))}, is_bad FROM "  # noqa: S608 - ours
         f"(SELECT {', '.join((*inner, *figures))} FROM ({grouped}) AS grouped) AS filled"

@@ -22,6 +22,7 @@ from activities.cost_delivery import accept, fetched, read_manifest, require_cur
 from activities.cost_engines import LOCAL, Engines
 from activities.cost_fetching import Accepted
 from activities.cost_files import Files, Report
+from activities.cost_keeping import Keeping
 from activities.cost_manifest import Manifest
 from activities.cost_scratch import scratch_folder
 from activities.cost_sources import ANYWHERE, CostPlaces
@@ -42,6 +43,9 @@ from domain.errors import DamagedReport, Refusal
 from domain.money import plain
 from domain.process import CostDelivery, CostImportResult
 from ledger.ledger import Ledger
+
+TYPES_NAMED_MAX = 5
+"""In the message about an import; its event has all of them."""
 
 
 def unheard(_: Progress) -> None:
@@ -93,6 +97,7 @@ class Delivered:
             split_lines=control.split_lines,
             invoices=control.invoices,
             engine=self.aggregate.engine,
+            detail=stored.detail if stored else "",
         )
 
 
@@ -106,10 +111,12 @@ class CostImport:
         organization: Organization,
         memory_mb: int,
         places: CostPlaces = ANYWHERE,
+        keeping: Keeping = Keeping(),
         engines: Engines = LOCAL,
     ) -> None:
         self._engines = engines
         self._ledger = ledger
+        self._keeping = keeping
         self._store = store
         self._places = places
         self._organization = organization
@@ -136,7 +143,7 @@ class CostImport:
             delivered = Delivered(delivery, manifest, aggregate, origin)
             if self._is_foreign(delivered.command(None)):
                 return self._record(delivered, None)
-            return self._keep(delivered, files, aggregate, report)
+            return self._keep(delivered, files, aggregate, scratch, report)
 
     @contextmanager
     def _aggregated(
@@ -163,7 +170,9 @@ class CostImport:
         with closing(parts), aggregated(parts, scratch, self._memory_mb, report, report_format) as aggregate:
             yield aggregate
 
-    def _keep(self, delivered: Delivered, files: Files, aggregate: Aggregate, report: Report) -> CostImportResult:
+    def _keep(
+        self, delivered: Delivered, files: Files, aggregate: Aggregate, scratch: Path, report: Report
+    ) -> CostImportResult:
         with self._store.hold(delivered.delivery.report) as held:
             # A later version of this period may have been imported while we read: it is in force, and this one is past.
             # One that is delivered from here on is imported after us.
@@ -171,14 +180,14 @@ class CostImport:
             # By whoever held it before: never touch rows in force.
             if earlier := self._earlier(delivered.delivery, delivered.origin):
                 return earlier
-            stored = held.replace(aggregate.batches(), aggregate.control.rows, report)
+            stored = self._keeping.keep(held, aggregate, delivered.delivery.report, scratch, report)
             try:
                 result = self._record(delivered, stored)
             except DamagedReport:  # other errors leave the outcome open, and so the rows where they are
-                held.discard()
+                self._keeping.discard(held, stored)
                 raise
             if result.status == "refused":
-                held.discard()
+                self._keeping.discard(held, stored)
             return result
 
     def _record(self, delivered: Delivered, stored: Stored | None) -> CostImportResult:
@@ -190,7 +199,7 @@ class CostImport:
             billing_period=report.billing_period,
             report_version=report.version,
             status="imported" if outcome.events else "unchanged",
-            message=outcome.message,
+            message=_with_notes(outcome.message, control),
             position=outcome.position,
             lines=control.lines,
             rows=control.rows,
@@ -242,6 +251,23 @@ class CostImport:
         except Refusal:
             return True
         return False
+
+
+def _with_notes(message: str, control: Control) -> str:
+    """What a person should know of a report that was imported all the same."""
+    notes = [message]
+    if control.unclassified:
+        lines, types = sum(control.unclassified.values()), list(control.unclassified)
+        more = " and others" if len(types) > TYPES_NAMED_MAX else ""
+        notes.append(f"{lines:,} lines are unclassified: {', '.join(types[:TYPES_NAMED_MAX])}{more}.")
+    if control.split_lines:
+        notes.append(f"{control.split_lines:,} lines of split cost allocation repeat others and were left out.")
+    if control.identity_gap:
+        notes.append(
+            f"Amortized cost, upfront fees and true-up differ from unblended cost by {plain(control.identity_gap)}: "
+            "the report does not say of all commitments how they are spread."
+        )
+    return " ".join(notes)
 
 
 def _refusal_result(report: ReportVersion, refused: Refused) -> CostImportResult:

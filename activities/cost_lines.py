@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import gzip
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import duckdb
 
@@ -23,14 +23,19 @@ from domain.report_format import ReportFormat
 __all__ = ["Part", "count_lines", "explain", "lines_sql"]
 
 
-def lines_sql(parts: Sequence[Part], report_format: ReportFormat, *, parallel: bool) -> str:
+def lines_sql(
+    parts: Sequence[Part], report_format: ReportFormat, *, parallel: bool, columns: Iterable[str] = ()
+) -> str:
     """A query of all lines. Raises DamagedReport for a missing column.
+
+    Where the parts are not all of the report, columns are those of the whole (`Manifest.columns`): what a line costs
+    must not depend on the part it is in.
 
     In parallel, several threads read one CSV file, and DuckDB proves that none has missed where a line begins; where
     texts are full of line breaks it cannot, and says so by NotImplementedException. One thread a file always can, but
     loses a last line with an open quote: who reads like that must count the lines (`count_lines`).
     """
-    alike = readable(parts, report_format, parallel=parallel)
+    alike = readable(parts, report_format, parallel=parallel, columns=columns)
     return "\nUNION ALL ".join(canonical_sql(each.raw, each.source) for each in alike)
 
 
@@ -66,11 +71,15 @@ def _explain_part(connection: duckdb.DuckDBPyConnection, part: Part, each: Reada
     try:
         found = connection.execute(query).fetchone()
     except duckdb.InvalidInputException as error:
+        if container_of(part) == "parquet":
+            raise not_parquet(part) from None
         raise _unreadable(part, str(error)) from None
-    except (duckdb.IOException, duckdb.InternalException, duckdb.SerializationException):
+    except (duckdb.OutOfMemoryException, duckdb.InterruptException):
+        raise
+    except duckdb.Error:
         if container_of(part) != "parquet":
             raise
-        raise not_parquet(part) from None
+        raise not_parquet(part) from None  # damaged pages are told by errors of every kind
     if found:
         check = checks[found[0]]
         value = dict(zip((column.name for column in each.source.columns), found[2:], strict=True))[check.column.name]

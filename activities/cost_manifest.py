@@ -74,6 +74,8 @@ class Manifest(Model):
     content: Content
     keys: tuple[str, ...]
     """Of the parts, as in the bucket that AWS wrote to."""
+    columns: tuple[str, ...] = ()
+    """Of those that are read of this format the ones that the report has: what some part of it may lack."""
 
 
 def parse_manifest(content: bytes, address: Address) -> Manifest:
@@ -83,7 +85,7 @@ def parse_manifest(content: bytes, address: Address) -> Manifest:
     columns = _columns(fields, address)
     report_format = _format(columns, is_export, address)
     try:
-        locate(TABLES[report_format], [_known_as(name) for name in columns], columns)
+        places = locate(TABLES[report_format], [_known_as(name) for name in columns], columns)
     except ColumnError as error:
         raise bad_manifest(address, str(error)) from None
     keys = _export_keys(fields, address) if is_export else _keys(fields, "reportKeys", address)
@@ -94,6 +96,7 @@ def parse_manifest(content: bytes, address: Address) -> Manifest:
         format=report_format,
         content=_content(fields, keys, is_export, address),
         keys=keys,
+        columns=tuple(places),
     )
 
 

@@ -22,11 +22,9 @@ from domain.cost_metric import CostMetric
 
 UPFRONT, TRUE_UP = "upfront", "true_up"
 
-NET_UNBLENDED = """CASE
-    -- Discounts that are lines of their own are part of each line's net cost already.
-    WHEN line_item_line_item_type IN ('EdpDiscount', 'PrivateRateDiscount')
-        THEN COALESCE(line_item_net_unblended_cost, 0)
-    ELSE COALESCE(line_item_net_unblended_cost, line_item_unblended_cost) END"""
+PRIVATE_DISCOUNT = "line_item_line_item_type IN ('EdpDiscount', 'PrivateRateDiscount')"
+"""Lines of their own, and part of each line's net cost already."""
+NET = "COALESCE(line_item_net_unblended_cost, line_item_unblended_cost)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,20 +105,19 @@ def money_of_cur(columns: Collection[str], dialect: Dialect) -> dict[str, str]:
     """SQL of all metrics, upfront and true_up of a line, given which columns the report has."""
     cases = [case for case in COMMITMENT_CASES if all(name in columns for name in case.needs)]
     has_net = "line_item_net_unblended_cost" in columns
-    net_unblended = NET_UNBLENDED if has_net else "line_item_unblended_cost"
-    amortized = [f"WHEN {case.when} THEN {case.then}" for case in cases]
-    net = [f"WHEN {case.when} THEN {case.net or _net_unused_commitment(case, columns, dialect)}" for case in cases]
-    if has_net:
-        net.append("WHEN line_item_line_item_type IN ('EdpDiscount', 'PrivateRateDiscount') THEN 0")
-    if not has_net and not any("_net_" in name for name in columns):
-        net = amortized  # the same text, which an engine adds up once
-    upfront = [f"WHEN {case.when} THEN line_item_unblended_cost" for case in cases if case.is_upfront]
-    true_up = [f"WHEN {case.when} THEN -COALESCE({case.true_up}, 0)" for case in cases if case.true_up in columns]
+    net_of_discounts = [(PRIVATE_DISCOUNT, "COALESCE(line_item_net_unblended_cost, 0)")] if has_net else []
+    net = [(case.when, case.net or _net_unused_commitment(case, columns, dialect)) for case in cases]
+    net += [(PRIVATE_DISCOUNT, "0")] if has_net else []
+    if not any("_net_" in name for name in columns):
+        net = [(case.when, case.then) for case in cases]  # the same text as before discounts: engines add it up once
+    otherwise = NET if has_net else "line_item_unblended_cost"
+    upfront = [(case.when, "line_item_unblended_cost") for case in cases if case.is_upfront]
+    true_up = [(case.when, f"-COALESCE({case.true_up}, 0)") for case in cases if case.true_up in columns]
     return {
         CostMetric.UNBLENDED: "line_item_unblended_cost",
-        CostMetric.AMORTIZED: _case(amortized, "line_item_unblended_cost"),
-        CostMetric.NET_UNBLENDED: net_unblended,
-        CostMetric.NET_AMORTIZED: _case(net, net_unblended),
+        CostMetric.AMORTIZED: _case([(case.when, case.then) for case in cases], "line_item_unblended_cost"),
+        CostMetric.NET_UNBLENDED: _case(net_of_discounts, otherwise),
+        CostMetric.NET_AMORTIZED: _case(net, otherwise),
         UPFRONT: _case(upfront, "0"),
         TRUE_UP: _case(true_up, "0"),
     }
@@ -156,6 +153,7 @@ def _net_unused_commitment(case: Case, columns: Collection[str], dialect: Dialec
     return f"COALESCE({dialect.ratio(f'({case.then})', net_commitment, commitment)}, {case.then})"
 
 
-def _case(branches: list[str], otherwise: str) -> str:
-    text = "\n    ".join(["CASE", *branches, f"ELSE {otherwise} END"]) if branches else otherwise
+def _case(branches: list[tuple[str, str]], otherwise: str) -> str:
+    whens = [f"WHEN {when}\n        THEN {then}" for when, then in branches]
+    text = "\n    ".join(["CASE", *whens, f"ELSE {otherwise} END"]) if branches else otherwise
     return f"CAST({text} AS {COST_TYPE})"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,8 +23,15 @@ LINE_BYTES_MAX = 1_000_000
 READ_BUFFER_BYTES = 4_000_000
 """DuckDB's own would be 32 MB for each thread; these are as fast, and fit into the smallest memory setting."""
 
+SAFE_SETTINGS: dict[str, str] = {"disabled_optimizers": "statistics_propagation"}
+"""For every connection that reads parts: what a Parquet file says of the range of its values is not believed.
+
+DuckDB takes a column for constant whose smallest and largest value are the same, and so a NaN among ones, which writers
+leave out of both, for a one.
+"""
+
 _SCHEMAS = duckdb.connect(
-    ":memory:", config={"threads": 1, "memory_limit": "100MB", "autoload_known_extensions": False}
+    ":memory:", config={"threads": 1, "memory_limit": "100MB", "autoload_known_extensions": False, **SAFE_SETTINGS}
 )
 _GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
 
@@ -54,22 +61,27 @@ class Readable(NamedTuple):
     raw: str
 
 
-def readable(parts: Sequence[Part], report_format: ReportFormat, *, parallel: bool) -> list[Readable]:
+def readable(
+    parts: Sequence[Part], report_format: ReportFormat, *, parallel: bool, columns: Iterable[str] = ()
+) -> list[Readable]:
     """All parts, those together that are alike, which is nearly always all of them.
 
+    Columns are those that further parts of the same report have, such as the manifest's.
     Raises DamagedReport for a part that cannot be opened, or lacks a column.
     """
     alike: dict[Shape, list[Part]] = {}
     for part in parts:
         alike.setdefault(_shape(part), []).append(part)
-    found = []
-    for shape, group in alike.items():
-        try:
-            source = find_source(report_format, shape.header)
-        except ColumnError as error:
-            raise damaged(f"The part {group[0].name} cannot be imported: {error}", "BadPart") from None
-        found.append(Readable(tuple(group), source, _raw_sql(group, shape, source, parallel)))
-    return found
+    sources = {shape: _source(report_format, shape, group[0]) for shape, group in alike.items()}
+    of_report = frozenset(columns).union(*(source.report_columns for source in sources.values()))
+    return [
+        Readable(
+            tuple(alike[shape]),
+            replace(source, report_columns=of_report),
+            _raw_sql(alike[shape], shape, source, parallel),
+        )
+        for shape, source in sources.items()
+    ]
 
 
 def container_of(part: Part) -> str:
@@ -81,6 +93,13 @@ def container_of(part: Part) -> str:
     if beginning == _PARQUET:
         return "parquet"
     return "gzip" if beginning.startswith(_GZIP) else "none"
+
+
+def _source(report_format: ReportFormat, shape: Shape, part: Part) -> Source:
+    try:
+        return find_source(report_format, shape.header)
+    except ColumnError as error:
+        raise damaged(f"The part {part.name} cannot be imported: {error}", "BadPart") from None
 
 
 def _shape(part: Part) -> Shape:

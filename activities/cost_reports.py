@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 from uuid import uuid5
 
@@ -17,6 +17,8 @@ from activities.cost_delivery import find_deliveries
 from activities.cost_engines import LOCAL, Engines
 from activities.cost_files import Report
 from activities.cost_import import CostImport
+from activities.cost_keeping import Keeping
+from activities.cost_retention import CostRetention
 from activities.cost_sources import ANYWHERE, SETTING, CostPlaces
 from activities.cost_store import CostStore
 from activities.ledger_commands import origin_of_activity, reported
@@ -30,6 +32,8 @@ HEARTBEAT_INTERVAL_S = 1.0
 MISSING_PART = "MissingPart"
 """Type of the error that is tried again, where the delivery says that its parts may still arrive."""
 PART_WAIT = timedelta(minutes=1)
+VERSIONS_KEPT = timedelta(days=400)
+"""The default of ALLOT_COST_VERSIONS_KEPT_DAYS."""
 ERROR_CHARS_MAX = 2_000
 """Of a message that goes into a history."""
 
@@ -44,10 +48,14 @@ class CostReports:
         organization: Organization,
         memory_mb: int,
         places: CostPlaces = ANYWHERE,
+        keeping: Keeping = Keeping(),
+        kept: timedelta = VERSIONS_KEPT,
         engines: Engines = LOCAL,
     ) -> None:
         self._ledger, self._places = ledger, places
-        self._imports = CostImport(ledger, CostStore(database_url), organization, memory_mb, places, engines)
+        store = CostStore(database_url)
+        self._imports = CostImport(ledger, store, organization, memory_mb, places, keeping, engines)
+        self._retention = CostRetention(ledger, store, keeping.mart, kept)
 
     @activity.defn(name=ActivityName.FIND_DELIVERIES)
     def find_deliveries(self, source: CostSource) -> Deliveries:
@@ -61,7 +69,10 @@ class CostReports:
     def import_delivery(self, delivery: CostDelivery) -> CostImportResult:
         with reported(), _damage_reported(delivery.wait_for_parts):
             delivery = self._let_in(delivery)
-            return self._imports.import_report(delivery, origin_of_activity(), _heartbeat())
+            heartbeat = _heartbeat()
+            result = self._imports.import_report(delivery, origin_of_activity(), heartbeat)
+            self._retention.clean_if_due(datetime.now(UTC), heartbeat)
+            return result
 
     def _let_in[Message: (CostSource, CostDelivery)](self, message: Message) -> Message:
         """Allot itself acts where nobody asked: only on what the settings of this worker name, whoever sent it."""

@@ -53,6 +53,8 @@ class Source:
     """Else it is JSON text."""
     tags: tuple[Tag, ...]
     """Columns with one tag each."""
+    report_columns: frozenset[str]
+    """Columns that some file of the report has, so that what a line costs does not depend on the file it is in."""
 
     @property
     def table(self) -> ColumnTable:
@@ -78,7 +80,7 @@ def find_source(report_format: ReportFormat, header: Header) -> Source:
         raise ColumnError(f"its column {header.names[tag_map]} is {header.types[tag_map]}, and not tags")
     tags_are_map = tag_map is not None and header.types[tag_map] == TEXT_MAP
     headers = {name: header.names[place].strip() for name, place in places.items()}
-    return Source(report_format, places, types, headers, tag_map, tags_are_map, _tags(table, header))
+    return Source(report_format, places, types, headers, tag_map, tags_are_map, _tags(table, header), frozenset(places))
 
 
 def _tags(table: ColumnTable, header: Header) -> tuple[Tag, ...]:

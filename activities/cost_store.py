@@ -14,12 +14,11 @@ from hashlib import sha256
 from typing import Any
 
 import psycopg
-import pyarrow as pa
-import pyarrow.csv
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from activities.contracts import Progress
+from activities.cost_aggregate import Lines
 from activities.cost_control import Totals, trimmed
 from activities.cost_damage import damaged
 from activities.cost_files import Report
@@ -37,12 +36,19 @@ IDLE_TIMEOUT_MS = 120_000
 
 _COLUMNS = f"account_id, service, charge_type, usage_date, {', '.join(METRICS)}, billing_period, report_version"
 _COPY = f"COPY cost_rows ({_COLUMNS}) FROM STDIN (FORMAT csv)"
-_CSV = pyarrow.csv.WriteOptions(include_header=False)
+_CLAIMED_COLUMNS = f"account_id, resource, usage_date, {', '.join(METRICS)}, billing_period, report_version"
+_COPY_CLAIMED = f"COPY claimed_cost_rows ({_CLAIMED_COLUMNS}) FROM STDIN (FORMAT csv)"
+_DELETE_CLAIMED = "DELETE FROM claimed_cost_rows WHERE billing_period = %s AND report_version = %s"
 _DELETE = "DELETE FROM cost_rows WHERE billing_period = %s AND report_version = %s"
 _TOTALS = f"""
 SELECT charge_type, count(*), {", ".join(f"sum({metric})" for metric in METRICS)} FROM cost_rows
 WHERE billing_period = %s AND report_version = %s GROUP BY charge_type
 """  # noqa: S608 - ours
+_HAS_ROWS = "SELECT EXISTS (SELECT FROM cost_rows WHERE billing_period = %s AND report_version = %s)"
+_PARTITIONS = """
+SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+WHERE inhparent = 'cost_rows'::regclass ORDER BY relname
+"""
 _HAS_PARTITION = """
 SELECT 1 FROM pg_inherits WHERE inhparent = 'cost_rows'::regclass AND inhrelid = to_regclass(%s)
 """
@@ -62,6 +68,8 @@ class Stored:
     totals: Totals
     rows_hash: str
     """SHA-256 of the rows in their order, as CSV, without period and version: the same for the same rows."""
+    detail: str = ""
+    """Where the rest is, below the cost mart."""
 
 
 class CostStore:
@@ -80,10 +88,13 @@ class CostStore:
     def hold(self, version: ReportVersion) -> Iterator[VersionRows]:
         """The rows of one version. Raises Contention while somebody imports this or another version of its period.
 
-        One at a time for the whole period, because the version that is recorded last is the one in force.
+        One at a time for a payer's whole period, because the version that is recorded last is the one in force.
         """
-        with _database_errors(version), psycopg.connect(**self._parameters, autocommit=True) as connection:
-            key = f"cost-rows/{version.billing_period}"
+        with (
+            _database_errors(str(version.billing_period)),
+            psycopg.connect(**self._parameters, autocommit=True) as connection,
+        ):
+            key = f"cost-rows/{version.billing_period}/{version.payer_account_id}"
             found = connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (key,)).fetchone()
             if found != (True,):
                 raise Contention(
@@ -91,6 +102,18 @@ class CostStore:
                     "wait for that import to end."
                 )
             yield VersionRows(connection, version)
+
+    def periods(self) -> list[Month]:
+        """Billing periods of which there were ever rows."""
+        with _database_errors("cost reports"), psycopg.connect(**self._parameters, autocommit=True) as connection:
+            names = [name for (name,) in connection.execute(_PARTITIONS).fetchall()]
+        return [Month(int(year), int(month)) for _, year, month in (name.rsplit("_", 2) for name in names)]
+
+    def has_rows(self, version: ReportVersion) -> bool:
+        what = str(version.billing_period)
+        with _database_errors(what), psycopg.connect(**self._parameters, autocommit=True) as connection:
+            key = (version.billing_period.first_day, version.version)
+            return connection.execute(_HAS_ROWS, key).fetchone() == (True,)
 
 
 class VersionRows:
@@ -101,7 +124,7 @@ class VersionRows:
         self._version = version.version
         self._period = version.billing_period
 
-    def replace(self, batches: Iterable[pa.RecordBatch], rows: int, report: Report) -> Stored:
+    def replace(self, batches: Iterable[Lines], rows: int, report: Report) -> Stored:
         """Puts the rows in the place of what a broken-off import of the same version has left."""
         ensure_partition(self._connection, self._period)
         with self._connection.transaction(), self._connection.cursor() as cursor:
@@ -109,27 +132,40 @@ class VersionRows:
             done, digest = 0, sha256()
             with cursor.copy(_COPY) as copy:
                 for batch in batches:
-                    digest.update(_csv(batch))
-                    copy.write(_csv(self._addressed(batch)))
-                    done += batch.num_rows
+                    digest.update(batch.text)
+                    copy.write(self._addressed(batch.text))
+                    done += batch.rows
                     report(Progress(step="storing", done=done, whole=rows))
             stored = self._read_back(digest.hexdigest())
             if stored.rows != done:  # a row of zero cost would not be missed in the totals
                 raise damaged(f"PostgreSQL has kept {stored.rows:,} of {done:,} rows", "NotReconciled")
             return stored
 
+    def replace_claimed(self, batches: Iterable[Lines]) -> int:
+        """The same for the rows of claimed resources. Answers with how many there are."""
+        done = 0
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            cursor.execute(_DELETE_CLAIMED, self._key)
+            with cursor.copy(_COPY_CLAIMED) as copy:
+                for batch in batches:
+                    copy.write(self._addressed(batch.text))
+                    done += batch.rows
+        return done
+
     def discard(self) -> None:
-        """Takes away the rows of a version that was refused."""
-        self._connection.execute(_DELETE, self._key)
+        """Takes away the rows of a version that was refused, or that nobody needs any more."""
+        with self._connection.transaction():
+            self._connection.execute(_DELETE, self._key)
+            self._connection.execute(_DELETE_CLAIMED, self._key)
 
     @property
     def _key(self) -> tuple[date, str]:
         return self._period.first_day, self._version
 
-    def _addressed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        period, version = pa.scalar(self._period.first_day), pa.scalar(self._version)
-        with_period = batch.append_column("billing_period", pa.repeat(period, batch.num_rows))
-        return with_period.append_column("report_version", pa.repeat(version, batch.num_rows))
+    def _addressed(self, lines: bytes) -> bytes:
+        """With period and version at the end of each line."""
+        version = self._version.replace('"', '""')
+        return lines.replace(b"\n", f',{self._period.first_day},"{version}"\n'.encode())
 
     def _read_back(self, rows_hash: str) -> Stored:
         found = self._connection.execute(_TOTALS, self._key).fetchall()
@@ -157,17 +193,10 @@ def ensure_partition(connection: psycopg.Connection[tuple[Any, ...]], period: Mo
             connection.execute(statement)
 
 
-def _csv(batch: pa.RecordBatch) -> bytes:
-    """As PostgreSQL reads it; all texts are quoted, so that none is taken for NULL."""
-    sink = pa.BufferOutputStream()
-    pyarrow.csv.write_csv(batch, sink, _CSV)
-    return sink.getvalue().to_pybytes()
-
-
 @contextmanager
-def _database_errors(version: ReportVersion) -> Iterator[None]:
+def _database_errors(of: str) -> Iterator[None]:
     """Errors of the driver in our words: values that cannot be stored are the report's fault, the rest may pass."""
-    what = f"The rows of {version.billing_period}"
+    what = f"The rows of {of}"
     try:
         yield
     except (psycopg.DataError, psycopg.IntegrityError) as error:

@@ -1,148 +1,190 @@
-"""Import of a cost report, from files to visible rollup, side by side with DuckDB's own aggregation of the same files.
+"""Import of cost reports, from files to visible rollup, side by side with engines' own reading of the same files.
 
     python -m bench cost
 
-DuckDB adds up a million lines of CSV.gz to the same grain and keeps the result for itself. Ours also copies the parts,
-checks their gzip checksums, takes no line without proof that it is exact, adds up control totals, stores the rows in
-PostgreSQL, reads them back, records the event and updates the views. Each side runs in a process of its own.
+Peers add up the same columns to the same grains and keep the result for themselves. Ours also takes no line without
+proof that it is exact, adds up control totals, writes the cost mart, stores rows in PostgreSQL, reads both back,
+records the event and updates the views; of CSV it checks every gzip checksum, too. Each side runs in a process of its
+own, in turns, so that a change of the machine's mood meets both. Reports are made once, and kept below the temporary
+folder.
 """
 
 from __future__ import annotations
 
 import json
-import resource
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-from bench import generate_cur
+from boto3.session import Session
+
+from bench import generate_cur, generate_parquet
 from bench.rows import Row
 from embedded.postgres import Postgres
-from rights.cedar import CedarRights
 
-ROUNDS = 5
-AIM = 2.0
-MEMORY_AIM_MB = 600
-MEMORY_MB = 256
-"""The default of ALLOT_COST_MEMORY_MB."""
-KIB_PER_MB = 1_000_000 / 1024
+ROUNDS = 3
+TIMES_MORE = 4
+PARQUET_AIM, CSV_AIM, MORE_AIM = 2.5, 1.3, 4.4
+MEMORY_AIM_MB = 500
+OTHERS = ("polars", "pyarrow", "pandas")
+BUCKET = "bench-cost"
+
+Measured = dict[str, float]
+
+
+class Sides(NamedTuple):
+    """Rounds of ours and of a peer."""
+
+    ours: list[Measured]
+    peer: list[Measured]
+
+    @property
+    def ratio(self) -> float:
+        pairs = zip(self.ours, self.peer, strict=True)
+        return statistics.median(our["seconds"] / peer["seconds"] for our, peer in pairs)
 
 
 def measure() -> list[Row]:
-    """Rounds alternate, so that a change of the machine's mood meets both sides."""
-    report = generate_cur.report()
-    ours, peers = [], []
     with tempfile.TemporaryDirectory() as folder:
         server = Postgres(Path(folder) / "postgres", Path(folder) / "postgres.log")
         server.start()
         try:
-            for number in range(ROUNDS):
-                peers.append(_apart("peer", str(report)))
-                database = f"cost_{number}"
-                server.create_database(database)
-                ours.append(_apart("ours", str(report), server.url(database)))
+            return [*_parquet(server), *_csv(server), *_bucket(server)]
         finally:
             server.stop()
             server.remove()
-    return _rows(ours, peers)
 
 
-def _rows(ours: Sequence[dict[str, float]], peers: Sequence[dict[str, float]]) -> list[Row]:
-    def median(sides: Sequence[dict[str, float]], what: str) -> float:
-        return statistics.median(side[what] for side in sides)
+def _parquet(server: Postgres) -> list[Row]:
+    lines = generate_parquet.LINES
+    report, larger = generate_parquet.report(lines), generate_parquet.report(TIMES_MORE * lines)
+    files = str(report / generate_parquet.FOLDER)
+    sides = _in_turns(partial(_ours, server, str(report), lines), partial(_apart, "duckdb-parquet", files))
+    more = _ours(server, str(larger), TIMES_MORE * lines)
+    once = statistics.median(our["seconds"] for our in sides.ours)
+    rows = [
+        _row(f"import of {lines:,} lines of Parquet, file to rollup, against DuckDB's aggregation", sides, PARQUET_AIM),
+        _memory(sides.ours),
+        *_steps(sides.ours),
+        Row(
+            f"  {TIMES_MORE} times as many lines, against once",
+            f"{more['seconds']:.1f} s",
+            f"{once:.1f} s",
+            more["seconds"] / once,
+            MORE_AIM,
+            at_most=True,
+        ),
+        _memory([more]),
+    ]
+    for name in OTHERS:
+        other = _apart(f"{name}-parquet", files)
+        what = f"  {name}, to account rows of one metric only: time; {other['peak_mb']:,.0f} MB"
+        rows.append(Row(what, f"{once:.1f} s", f"{other['seconds']:.1f} s", once / other["seconds"]))
+    return rows
 
-    ratio = statistics.median(our["seconds"] / peer["seconds"] for our, peer in zip(ours, peers, strict=True))
-    peak = max(our["peak_mb"] for our in ours)
+
+def _csv(server: Postgres) -> list[Row]:
+    lines = generate_cur.LINES
+    report = generate_cur.report(lines, generate_parquet.CACHE)
+    files = str(next(report.rglob("*.csv.gz")).parent)
+    ours, peers = partial(_ours, server, str(report), lines), [f"{name}-csv" for name in ("duckdb", "polars")]
+
+    def faster() -> Measured:
+        return min((_apart(peer, files) for peer in peers), key=lambda measured: measured["seconds"])
+
+    sides = _in_turns(ours, faster)
+    what = f"import of {lines:,} lines of CSV.gz, file to rollup, against the faster of DuckDB and polars"
+    return [_row(what, sides, CSV_AIM), _memory(sides.ours), *_steps(sides.ours)]
+
+
+def _bucket(server: Postgres) -> list[Row]:
+    """From an S3 endpoint: how much longer than from the disk, where the download alone would take so long."""
+    lines = generate_parquet.LINES // TIMES_MORE
+    report = generate_parquet.report(lines)
+    with _stand_in() as endpoint:
+        client = Session().client("s3", endpoint_url=endpoint)
+        client.create_bucket(Bucket=BUCKET)
+        files = [path for path in report.rglob("*") if path.is_file()]
+        for path in files:
+            client.upload_file(str(path), BUCKET, str(path.relative_to(report)))
+        started = time.perf_counter()
+        with tempfile.TemporaryDirectory() as folder:
+            for path in files:
+                client.download_file(BUCKET, str(path.relative_to(report)), f"{folder}/{path.name}")
+        download = time.perf_counter() - started
+        local = _ours(server, str(report), lines)
+        remote = _ours(server, f"s3://{BUCKET}", lines)
+    both = local["seconds"] + download
+    what = f"import of {lines:,} lines of Parquet from an S3 endpoint, against download ({download:.1f} s), then import"
     return [
-        Row(
-            f"cost import of {generate_cur.LINES:,} lines, file to rollup, against DuckDB's aggregation",
-            f"{median(ours, 'seconds'):.1f} s",
-            f"{median(peers, 'seconds'):.1f} s",
-            ratio,
-            AIM,
-            at_most=True,
-        ),
-        Row(
-            "  its peak memory, against the aim",
-            f"{peak:.0f} MB",
-            f"{MEMORY_AIM_MB} MB",
-            peak / MEMORY_AIM_MB,
-            1.0,
-            at_most=True,
-        ),
-        *(
-            Row(f"  of which {step}", f"{median(ours, step):.1f} s", "", median(ours, step) / median(ours, "seconds"))
-            for step in ("import", "views")
-        ),
+        Row(what, f"{remote['seconds']:.1f} s", f"{both:.1f} s", remote["seconds"] / both, 1.0, at_most=True),
+        _memory([remote]),
     ]
 
 
-def _apart(side: str, *arguments: str) -> dict[str, float]:
+def _in_turns(ours: Callable[[], Measured], peer: Callable[[], Measured]) -> Sides:
+    sides = Sides([], [])
+    for _ in range(ROUNDS):
+        sides.peer.append(peer())
+        sides.ours.append(ours())
+    return sides
+
+
+def _row(what: str, sides: Sides, aim: float) -> Row:
+    our, peer = (statistics.median(each["seconds"] for each in side) for side in sides)
+    return Row(what, f"{our:.1f} s", f"{peer:.1f} s", sides.ratio, aim, at_most=True)
+
+
+def _memory(ours: Sequence[Measured]) -> Row:
+    peak = max(our["peak_mb"] for our in ours)
+    ratio = peak / MEMORY_AIM_MB
+    return Row("  its peak memory, against the aim", f"{peak:.0f} MB", f"{MEMORY_AIM_MB} MB", ratio, 1.0, at_most=True)
+
+
+def _steps(ours: Sequence[Measured]) -> Iterator[Row]:
+    whole = statistics.median(our["seconds"] for our in ours)
+    for step in ("import", "views"):
+        seconds = statistics.median(our[step] for our in ours)
+        yield Row(f"  of which {step}", f"{seconds:.1f} s", "", seconds / whole)
+
+
+def _ours(server: Postgres, source: str, lines: int) -> Measured:
+    database = f"cost_{time.monotonic_ns()}"
+    server.create_database(database)
+    return _apart("ours", source, server.url(database), str(lines))
+
+
+def _apart(side: str, *arguments: str) -> Measured:
     """In a process of its own, so that its memory is its own."""
-    command = [sys.executable, "-m", "bench.cost", side, *arguments]
+    command = [sys.executable, "-m", "bench.cost_sides", side, *arguments]
     answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    result: dict[str, float] = json.loads(answer)
+    result: Measured = json.loads(answer)
     return result
 
 
-def _ours(report: str, database_url: str) -> dict[str, float]:
-    from activities.cost_delivery import find_deliveries  # noqa: PLC0415 - the peer's process stays free of it
-    from activities.cost_import import CostImport, unheard  # noqa: PLC0415
-    from activities.cost_store import CostStore  # noqa: PLC0415
-    from domain.decision import Channel, Organization  # noqa: PLC0415
-    from domain.process import CostSource  # noqa: PLC0415
-    from ledger.ledger import Ledger  # noqa: PLC0415
-    from ledger.migrate import migrate  # noqa: PLC0415
-    from views.projector import Projector  # noqa: PLC0415
+@contextmanager
+def _stand_in() -> Iterator[str]:
+    """moto's server as S3, for this process and those that it starts."""
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415 - slow to import, and for this measurement only
 
-    migrate(database_url)
-    with Ledger(database_url, Organization(), rights=CedarRights(), pool_size=2) as ledger:
-        imports = CostImport(ledger, CostStore(database_url), Organization(), MEMORY_MB)
-        projector = Projector(ledger, database_url, Organization())
-        wanted = CostSource(source=report, actor="system", channel=Channel.WORKFLOW)
-
-        def work() -> None:
-            (delivery,) = find_deliveries(wanted, unheard).deliveries
-            result = imports.import_report(delivery)
-            if (result.status, result.lines) != ("imported", generate_cur.LINES):
-                raise SystemExit(f"the import went wrong: {result}")
-
-        seconds = _timed(work)
-        views = _timed(projector.catch_up)
-    return _measured(seconds + views) | {"import": seconds, "views": views}
-
-
-def _peer(report: str) -> dict[str, float]:
-    import duckdb  # noqa: PLC0415 - the same for the other side
-
-    files = sorted(str(path) for path in Path(report).rglob("*.csv.gz"))
-    connection = duckdb.connect()
-    query = """
-        CREATE TEMP TABLE sums AS SELECT
-            "lineItem/UsageAccountId", "lineItem/ProductCode", "lineItem/LineItemType",
-            CAST(left("lineItem/UsageStartDate", 10) AS DATE) AS day,
-            sum(CAST("lineItem/UnblendedCost" AS DECIMAL(38, 18))) AS cost
-        FROM read_csv($files, all_varchar = true) GROUP BY ALL
-    """
-    return _measured(_timed(lambda: connection.execute(query, {"files": files})))
-
-
-def _timed(work: Callable[[], Any]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
-def _measured(seconds: float) -> dict[str, float]:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return {"seconds": seconds, "cpu": usage.ru_utime + usage.ru_stime, "peak_mb": usage.ru_maxrss / KIB_PER_MB}
-
-
-if __name__ == "__main__":
-    side, *arguments = sys.argv[1:]
-    print(json.dumps(_ours(*arguments) if side == "ours" else _peer(*arguments)))
+    moto = ThreadedMotoServer(port=0, verbose=False)
+    moto.start()
+    host, port = moto.get_host_and_port()
+    endpoint = f"http://{host}:{port}"
+    ours = {"AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench"}
+    before = {name: os.environ.get(name) for name in (*ours, "AWS_DEFAULT_REGION")}
+    os.environ.update(ours | {"AWS_DEFAULT_REGION": "us-east-1"})
+    try:
+        yield endpoint
+    finally:
+        moto.stop()
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})

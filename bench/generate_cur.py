@@ -14,13 +14,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 CACHE = Path(".allot/bench")
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 """Raised when the lines change, so that a cached report of older make is not measured."""
 
 LINES = 1_000_000
 PARTS = 4
 ACCOUNTS = 120
 RESOURCES = 5_000
+HOURS = 24
+SHUFFLE = 7_919
 SEED = 20260601
 COMPRESSION_LEVEL = 6
 CHUNK_LINES = 10_000
@@ -100,23 +102,38 @@ def _write(path: Path, draw: random.Random, first: int, last: int) -> None:
             packed.write("".join(_lines(draw, start, min(start + CHUNK_LINES, last))).encode())
 
 
+def _resources() -> list[tuple[tuple[str, str, str, str], str, str]]:
+    """Service, account and charge type of each resource."""
+    draw = random.Random(SEED)
+    return [
+        (
+            SERVICES[int(draw.random() ** 2 * len(SERVICES))],
+            f"{100000000001 + int(draw.random() ** 2 * ACCOUNTS):012d}",
+            CHARGE_TYPES[int(draw.random() * len(CHARGE_TYPES))],
+        )
+        for _ in range(RESOURCES)
+    ]
+
+
 def _lines(draw: random.Random, first: int, last: int) -> Iterator[str]:
+    resources = _resources()
     for number in range(first, last):
-        service, usage_type, operation, product = SERVICES[int(draw.random() ** 2 * len(SERVICES))]
-        account = f"{100000000001 + int(draw.random() ** 2 * ACCOUNTS):012d}"
-        charge_type = CHARGE_TYPES[int(draw.random() * len(CHARGE_TYPES))]
-        day, hour = 1 + number * 30 // max(last, LINES) % 30, int(draw.random() * 24)
+        # Hours of days of resources, in no order: multiplying by a prime shuffles them.
+        slot, hour = divmod(number * SHUFFLE % LINES, HOURS)
+        which = slot % RESOURCES
+        (service, usage_type, operation, product), account, charge_type = resources[which]
+        day = 1 + (which + slot // RESOURCES) % 30
         start = f"2026-06-{day:02d}T{hour:02d}:00:00Z"
         cost = _cost(draw, charge_type)
-        resource = f"arn:aws:x:us-east-1:{account}:r/{int(draw.random() * RESOURCES):08x}"
+        resource = f"arn:aws:x:us-east-1:{account}:r/{which:08x}"
         yield (
             f"{draw.getrandbits(160):040x},{start}/{start},,AWS,Anniversary,{PAYER},2026-06-01T00:00:00Z,"
             f"2026-07-01T00:00:00Z,{account},{charge_type},{start},{start},{service},USE1-{usage_type},{operation},"
             f"us-east-1a,{resource},{draw.random():.10f},1.0,USD,0.0960000000,{cost},0.0960000000,{cost},"
             f'"$0.096 per {usage_type}, first 10 TB / month, for ""{product}"" in us-east-1",,"Amazon Web Services, '
             f'Inc.",{product},m5.large,US East (N. Virginia),Linux,us-east-1,{service},JRTCKXETXF{hour:06d},Shared,'
-            f"2,8 GiB,EBS only,{hour:012d},USD,{cost},0.0960000000,OnDemand,Hrs,,,,,,,team-{hour % 7},"
-            f"{'prod' if hour % 3 else 'dev'},product-{int(account) % 40},CC-{int(account) % 12}\n"
+            f"2,8 GiB,EBS only,{hour:012d},USD,{cost},0.0960000000,OnDemand,Hrs,,,,,,,team-{which % 7},"
+            f"{'prod' if which % 3 else 'dev'},product-{int(account) % 40},CC-{int(account) % 12}\n"
         )
 
 

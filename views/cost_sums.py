@@ -8,11 +8,13 @@ from psycopg.sql import SQL
 
 from domain.cost import PeriodImported
 from views.batch import Batch
-from views.spend import LAST_DAY, SUMMED, Days, each
+from views.claims import CLAIMS
+from views.spend import LAST_DAY, SUMMED, Days, each, replace_query
 from views.spend_tables import ADJUSTMENTS, DAILY, MONTHLY
 
 # Versions of before there was more than one metric have the same in all of them.
 _MEASURED = each("coalesce({0}, unblended) AS {0}")
+_MEASURED_SUMS = each("sum(coalesce({0}, unblended)) AS {0}")
 _NOTHING = each("sum({0}) = 0", " AND ")
 _MONTHLY = SQL("""
 INSERT INTO {table}
@@ -20,9 +22,18 @@ SELECT billing_period, %(payer)s, account_id, service, charge_type, {sums} FROM 
 WHERE billing_period = %(period)s AND report_version = %(version)s
 GROUP BY billing_period, account_id, service, charge_type""")
 _DAILY = SQL("""
-INSERT INTO {table}
-SELECT account_id, billing_period, least(greatest(usage_date, billing_period), {last_day}), %(payer)s, {sums}
-FROM cost_rows WHERE billing_period = %(period)s AND report_version = %(version)s GROUP BY 1, 2, 3""")
+WITH touched AS (SELECT %(period)s::date AS billing_period, %(payer)s AS payer_account_id),
+fresh AS (
+    SELECT account_id, billing_period, least(greatest(usage_date, billing_period), {last_day}) AS day,
+        %(payer)s AS payer_account_id, {sums}
+    FROM cost_rows WHERE billing_period = %(period)s AND report_version = %(version)s GROUP BY 1, 2, 3
+),
+{replaced}
+SELECT account_id, billing_period, min(day), max(day) FROM changed GROUP BY 1, 2""")
+# A version may say something else of a claimed resource, and the same of the account's day.
+_WITH_CLAIMS = SQL("""
+SELECT DISTINCT account_id, billing_period, billing_period, {last_day}
+FROM {daily} JOIN {claims} USING (account_id) WHERE billing_period = %(period)s""")
 _DIFFERENCE = SQL("""
 INSERT INTO {table}
 SELECT account_id, %(booked_in)s, %(period)s, %(payer)s, %(version)s, %(fiscal_year)s, {sums}
@@ -42,7 +53,7 @@ GROUP BY account_id HAVING NOT ({nothing}) RETURNING account_id""")
 
 
 def import_all(batch: Batch) -> list[Days]:
-    """The days of every account that had or has spend of an imported version. Of several versions that take each
+    """The days of which an imported version says something else than the one before. Of several versions that take each
     other's place in one batch only the last one need be summed."""
     imports, days = batch.changes.imported, list[Days]()
     last = {
@@ -59,24 +70,18 @@ def import_all(batch: Batch) -> list[Days]:
 
 
 def _import(batch: Batch, fact: PeriodImported) -> list[Days]:
-    """Replaces the sums of a payer's period."""
-    daily, cursor = DAILY.named(batch.generation), batch.cursor
-    names = _names(fact)
-    accounts = SQL(
-        "SELECT DISTINCT account_id FROM {} WHERE billing_period = %(period)s AND payer_account_id = %(payer)s"
-    ).format(daily)
-    found = cursor.execute(accounts, names).fetchall()
-    for table, query in ((MONTHLY, _MONTHLY), (DAILY, _DAILY)):
-        name = table.named(batch.generation)
-        delete = SQL("DELETE FROM {} WHERE billing_period = %(period)s AND payer_account_id = %(payer)s").format(name)
-        cursor.execute(delete, names)
-        sums = each("sum(coalesce({0}, unblended))")
-        cursor.execute(query.format(table=name, sums=sums, last_day=SQL(LAST_DAY)), names)
-    found += cursor.execute(accounts, names).fetchall()
-    month = fact.billing_period
-    return [
-        Days(account_id, month.first_day, month.first_day, month.last_day) for (account_id,) in dict.fromkeys(found)
-    ]
+    """Replaces the sums of a payer's period; the days of which the new ones say something else."""
+    cursor, names, last_day = batch.cursor, _names(fact), SQL(LAST_DAY)
+    monthly, daily = MONTHLY.named(batch.generation), DAILY.named(batch.generation)
+    delete = SQL("DELETE FROM {} WHERE billing_period = %(period)s AND payer_account_id = %(payer)s").format(monthly)
+    cursor.execute(delete, names)
+    cursor.execute(_MONTHLY.format(table=monthly, sums=_MEASURED_SUMS), names)
+    where = "s.billing_period = t.billing_period AND s.payer_account_id = t.payer_account_id"
+    replaced = replace_query(DAILY, batch.generation, where)
+    found = cursor.execute(_DAILY.format(sums=_MEASURED_SUMS, last_day=last_day, replaced=replaced), names).fetchall()
+    claims = _WITH_CLAIMS.format(daily=daily, claims=CLAIMS.named(batch.generation), last_day=last_day)
+    found += cursor.execute(claims, names).fetchall()
+    return [Days(*one) for one in found]
 
 
 def _book(batch: Batch, fact: PeriodImported, before: str) -> list[Days]:

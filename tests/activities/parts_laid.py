@@ -12,7 +12,7 @@ import boto3
 
 from activities.contracts import Progress
 from activities.cost_fetching import Accepted, Room, accept, fetched
-from activities.cost_files import Files, Pin
+from activities.cost_files import Count, Files, Pin, uncounted
 from activities.cost_lines import Part
 from activities.cost_manifest import Address, Manifest, parse_manifest
 from activities.cost_sources import ANYWHERE
@@ -86,7 +86,7 @@ class Slow:
         self.go_on = Event()
         self.go_on.set()
 
-    def manifests(self) -> list[Address]:
+    def manifests(self, count: Count = uncounted) -> list[Address]:
         return [self.manifest.address]
 
     def below(self, folder: Address) -> Iterator[Address]:

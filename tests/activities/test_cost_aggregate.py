@@ -50,7 +50,7 @@ def added_up(*parts: Sequence[Mapping[str, str]], **report: Any) -> Iterator[Agg
 
 
 def rows_of(aggregate: Aggregate) -> list[tuple[str, str, str, date, Decimal]]:
-    rows = [row for batch in aggregate.batches() for row in batch.to_pylist()]
+    rows = [row for batch in aggregate.rows() for row in batch.to_pylist()]
     return [tuple(row.values())[:5] for row in rows]
 
 

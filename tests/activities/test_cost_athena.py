@@ -137,7 +137,7 @@ Added = tuple[Control, list[pa.RecordBatch], list[Any]]
 
 def added(aggregate: Aggregate) -> Added:
     detail = aggregate._connection.sql("SELECT * FROM detail ORDER BY ALL").fetchall()
-    return aggregate.control, list(aggregate.batches()), detail
+    return aggregate.control, list(aggregate.rows()), detail
 
 
 def by_athena(folder: Path, limits: AthenaLimits = LIMITS, run: str = "run") -> Added:

@@ -8,7 +8,7 @@ import pytest
 from boto3.session import Session
 
 from activities import cost_bucket, cost_files, cost_unpack
-from activities.contracts import Deliveries
+from activities.contracts import Deliveries, Progress
 from activities.cost_bucket import Bucket
 from activities.cost_delivery import find_deliveries
 from activities.cost_files import Folder
@@ -220,3 +220,13 @@ def test_a_part_that_unpacks_to_too_much(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(cost_unpack, "PART_TEXT_BYTES_MAX", 999)
     with pytest.raises(DamagedReport, match="unpacks to more than 999 bytes"):
         unpack(path, tmp_path / "text", "made-1", ignored)
+
+
+def test_a_look_at_one_period_reads_the_manifests_of_that_period_only(tmp_path: Path) -> None:
+    MadeReport(period="20260501-20260601").write(tmp_path)
+    MadeReport(period="20260601-20260701", version="assembly-2").write(tmp_path)
+    told: list[Progress] = []
+    found = find_deliveries(source(tmp_path, Month(2026, 6)), told.append)
+    assert [delivery.report.version for delivery in found.deliveries] == ["assembly-2"]
+    assert [progress.whole for progress in told if progress.step == "reading manifests"] == [1]
+    assert told[0] == Progress(step="looking for manifests")

@@ -18,6 +18,7 @@ import pytest
 from activities.cost_columns_cur import CUR_COLUMNS
 from activities.cost_columns_focus import FOCUS_1_2_COLUMNS
 from activities.cost_lines import Part, lines_sql
+from activities.cost_readers import SAFE_SETTINGS
 from domain.charge_type import CHARGE_TYPES
 from domain.money import total
 from domain.report_format import ReportFormat
@@ -84,7 +85,7 @@ CHARGED = {  # unblended, by charge type
 
 def canonical(parts: Sequence[Path], report_format: ReportFormat, threads: int = 2) -> list[dict[str, Any]]:
     files = [Part(path.name, path) for path in parts]
-    with duckdb.connect(config={"threads": threads, "preserve_insertion_order": False}) as connection:
+    with duckdb.connect(config={"threads": threads, "preserve_insertion_order": False, **SAFE_SETTINGS}) as connection:
         found = connection.execute(lines_sql(files, report_format, parallel=True))
         names = [column[0] for column in found.description]
         return [dict(zip(names, row, strict=True)) for row in found.fetchall()]

@@ -97,7 +97,7 @@ def test_an_import_that_broke_off_before_its_event_is_done_again_whole(here: Her
         aggregated([Part("p", part)], tmp_path, MEMORY_MB, unheard) as aggregate,
         here.store.hold(delivery.report) as held,
     ):
-        held.replace(aggregate.batches(), 2, unheard)  # and here the worker is killed
+        held.replace(aggregate.lines(), 2, unheard)  # and here the worker is killed
     assert here.run(tmp_path).status == "imported"
     assert here.query("SELECT count(*), sum(unblended) FROM cost_rows") == [(2, Decimal(3))]
 

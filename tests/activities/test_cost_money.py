@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from activities.cost_columns_cur import CUR_COLUMNS
 from activities.cost_dialect import COST_TYPE, DUCKDB, FAST_DOUBLE_MAX
+from activities.cost_lines import Part, lines_sql
 from activities.cost_money import COMMITMENT_CASES
 from domain.money import EXACT
 from domain.report_format import ReportFormat
@@ -205,3 +206,15 @@ def test_a_plain_cast_of_a_large_double_would_show_digits_that_nobody_wrote() ->
         found = connection.execute(f"SELECT CAST(CAST('98765432.1234' AS DOUBLE) AS {COST_TYPE})").fetchone()
     assert found is not None
     assert found[0] != Decimal("98765432.1234")
+
+
+def test_a_line_costs_the_same_where_its_part_is_read_apart_from_the_rest_of_the_report(tmp_path: Path) -> None:
+    """A part that has negations alone has no column of savings plans; the manifest says that the report has."""
+    path = legacy_csv(tmp_path / "p.csv.gz", [of("sp-negation").values])
+    columns = ["savings_plan_savings_plan_effective_cost"]
+    found = []
+    with duckdb.connect() as connection:
+        for report_columns in ([], columns):
+            lines = lines_sql([Part("p", path)], ReportFormat.CUR, parallel=True, columns=report_columns)
+            found.append(connection.execute(f"SELECT amortized FROM ({lines})").fetchone())
+    assert found == [(Decimal(-4),), (Decimal(0),)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from activities.cost_formats_page import page
 from domain.catalogue import catalogue
 from settings import Settings
 
@@ -38,6 +39,10 @@ def test_a_setting_that_is_not_documented_would_be_found() -> None:
 
 def test_the_event_catalogue_is_up_to_date() -> None:
     assert (DOCS / "events.md").read_text(encoding="utf-8") == catalogue(), "run `make docs`"
+
+
+def test_the_page_of_cost_formats_is_up_to_date() -> None:
+    assert (DOCS / "cost-formats.md").read_text(encoding="utf-8") == page(), "run `make docs`"
 
 
 def test_links_between_documents_lead_somewhere() -> None:

@@ -256,6 +256,45 @@ def test_an_allocation_touches_its_days_alone(log: ListLog, projector: Projector
     assert written == [(ONE, f"2026-05-{day}") for day in (10, 11, 12, 13, 14, 16) for _ in range(2)]
 
 
+def test_a_new_version_touches_the_days_of_which_it_says_something_else(
+    log: ListLog, projector: Projector, rows: Ask, database_url: str
+) -> None:
+    costs = [
+        cost(account, f"2026-05-{day:02d}", "9" if (version, account, day) == ("v2", TWO, 4) else "1", version=version)
+        for version, last_day in (("v1", 5), ("v2", 6))
+        for account in (ONE, TWO)
+        for day in range(1, last_day + 1)
+    ]
+    store_costs(database_url, costs)
+    log.add(imported(costs, "2026-05"))
+    projector.catch_up()
+    before = newest_transaction(rows)
+    log.add(imported(costs, "2026-05", "v2"))
+    projector.catch_up()
+    changed = [(ONE, "2026-05-06"), (TWO, "2026-05-04"), (TWO, "2026-05-06")]
+    assert rows(WRITTEN.format(MIGRATED_GENERATION, before)) == changed
+    written = WRITTEN.replace("daily_shares", "daily_spend")
+    assert rows(written.format(MIGRATED_GENERATION, before)) == changed
+
+
+def test_a_new_version_that_says_something_else_of_a_claimed_resource_alone(
+    claimed: Projector, log: ListLog, rows: Ask, database_url: str
+) -> None:
+    """The account's day costs the same as before."""
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "INSERT INTO cost_rows SELECT billing_period, 'v2', account_id, service, charge_type, "
+            "usage_date, unblended, amortized, net_unblended, net_amortized FROM cost_rows"
+        )
+        connection.execute(
+            "INSERT INTO claimed_cost_rows VALUES ('2026-05-01', 'v2', %s, 'arn:db', '2026-05-04', 10, 8, 9, 7)", [ONE]
+        )
+    log.add(imported([], "2026-05", "v2"))
+    claimed.catch_up()
+    of_the_4th = [row[1:4] for row in rows(DAILY.format(ONE)) if row[0] == "2026-05-04"]
+    assert of_the_4th == [(BOOKS, "", "0.01"), (BOOKS, "db", "10")]
+
+
 def test_the_metrics_of_a_day_are_split_each_on_its_own(
     log: ListLog, projector: Projector, rows: Ask, views: Views, database_url: str
 ) -> None:
