@@ -108,9 +108,8 @@ def hands(settings: Settings, ledger: Ledger, client: Client, told: Notifying | 
     places = cost_places(settings)
     keeping = Keeping(mart, EverClaimed(ledger, url))
     kept = timedelta(days=settings.cost_versions_kept_days)
-    costs = CostReports(
-        ledger, url, organization, settings.cost_memory_mb, places, cost_engines(settings), keeping, kept
-    )
+    memory_mb, engines = settings.cost_memory_mb, cost_engines(settings)
+    costs = CostReports(ledger, url, organization, memory_mb, places, keeping, kept, engines)
     access = AwsAccess(settings.organizations_role_arn, settings.organizations_external_id)
     starter, asked = AlignmentStarter(client, asyncio.get_running_loop()), AccountLookups(url, organization)
     organizations = Organizations(

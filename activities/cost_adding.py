@@ -102,8 +102,8 @@ class Adding:
                 execute(_INTO_TAGS + tags_sql(raw, source))
             return
         execute(f"CREATE OR REPLACE TABLE grouped AS {all_sql(raw, source)}")
-        execute(_INTO_DETAIL + named_detail_sql(_GROUPED.format(Kinds.DETAIL), source))
-        execute(_INTO_CONTROL + named_control_sql(_GROUPED.format(Kinds.CONTROL), source))
+        self.add_detail(_GROUPED.format(Kinds.DETAIL), source)
+        self.add_control(_GROUPED.format(Kinds.CONTROL), source)
         if has_tags(source):
             execute(_INTO_TAGS + named_tags_sql(_GROUPED.format(Kinds.TAGS), source))
         execute("DROP TABLE grouped")

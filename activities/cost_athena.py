@@ -12,9 +12,8 @@ That no file was left out is known from the lines that the footers tell.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
@@ -81,8 +80,7 @@ def aggregated_by_athena(
 
     Raises DamagedReport, naming the part, the line item and what is wrong with it.
     """
-    said = accepted.manifest
-    alike = _alike(read_footers(bucket, accepted.parts, report), said.format, said.columns)
+    alike = _alike(read_footers(bucket, accepted.parts, report), accepted.manifest.format)
     _require_scan(alike, limits)
     connection = connect(scratch, memory_mb)
     try:
@@ -211,24 +209,29 @@ class _Reading:
         return damaged("A line of the report is bad; set ALLOT_COST_ENGINE to duckdb to be told which one", "BadLine")
 
 
-def _alike(footers: Sequence[Footer], report_format: ReportFormat, columns: Iterable[str] = ()) -> list[Alike]:
+def _alike(footers: Sequence[Footer], report_format: ReportFormat) -> list[Alike]:
+    sources = [_source(footer, report_format) for footer in footers]
+    report_columns = frozenset(name for source in sources for name in source.places)
     found: dict[tuple[object, ...], Alike] = {}
-    for footer in footers:
-        try:
-            source = find_source(report_format, footer.header)
-        except ColumnError as error:
-            raise damaged(f"The part {footer.part.name} cannot be imported: {error}", "BadPart") from None
-        if not sql.is_readable(source):
-            raise BadInput(
-                f"The part {footer.part.name} has types of columns that Athena reads in another way: set "
-                "ALLOT_COST_ENGINE to duckdb.",
-                code="NotForAthena",
-            )
-        known = sql.as_athena_has_it(source)
+    for footer, source in zip(footers, sources, strict=True):
+        known = sql.as_athena_has_it(source, report_columns)
         shape = (*known.types.items(), *known.headers.items())
         found.setdefault(shape, Alike(known, [])).footers.append(footer)
-    of_report = frozenset(columns).union(*(one.source.report_columns for one in found.values()))
-    return [one._replace(source=replace(one.source, report_columns=of_report)) for one in found.values()]
+    return list(found.values())
+
+
+def _source(footer: Footer, report_format: ReportFormat) -> Source:
+    try:
+        source = find_source(report_format, footer.header)
+    except ColumnError as error:
+        raise damaged(f"The part {footer.part.name} cannot be imported: {error}", "BadPart") from None
+    if not sql.is_readable(source):
+        raise BadInput(
+            f"The part {footer.part.name} has types of columns that Athena reads in another way: set ALLOT_COST_ENGINE "
+            "to duckdb.",
+            code="NotForAthena",
+        )
+    return source
 
 
 def _require_scan(alike: Sequence[Alike], limits: AthenaLimits) -> None:

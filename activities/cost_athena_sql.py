@@ -42,10 +42,10 @@ def is_readable(source: Source) -> bool:
     return not any(map(is_text, times)) and all(_hive_type(type_) for type_ in source.types.values())
 
 
-def as_athena_has_it(source: Source) -> Source:
-    """Instants are times of UTC there."""
+def as_athena_has_it(source: Source, report_columns: frozenset[str]) -> Source:
+    """Instants are times of UTC there; tags are not read, which would take a third reading."""
     types = {name: "TIMESTAMP" if type_.startswith("TIMESTAMP") else type_ for name, type_ in source.types.items()}
-    return replace(source, types=types)
+    return replace(source, types=types, tag_map=None, tags_are_map=False, tags=(), report_columns=report_columns)
 
 
 def table_columns(source: Source) -> dict[str, str]:

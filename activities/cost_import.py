@@ -111,8 +111,8 @@ class CostImport:
         organization: Organization,
         memory_mb: int,
         places: CostPlaces = ANYWHERE,
-        engines: Engines = LOCAL,
         keeping: Keeping = Keeping(),
+        engines: Engines = LOCAL,
     ) -> None:
         self._engines = engines
         self._ledger = ledger

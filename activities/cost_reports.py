@@ -48,13 +48,13 @@ class CostReports:
         organization: Organization,
         memory_mb: int,
         places: CostPlaces = ANYWHERE,
-        engines: Engines = LOCAL,
         keeping: Keeping = Keeping(),
         kept: timedelta = VERSIONS_KEPT,
+        engines: Engines = LOCAL,
     ) -> None:
         self._ledger, self._places = ledger, places
         store = CostStore(database_url)
-        self._imports = CostImport(ledger, store, organization, memory_mb, places, engines, keeping)
+        self._imports = CostImport(ledger, store, organization, memory_mb, places, keeping, engines)
         self._retention = CostRetention(ledger, store, keeping.mart, kept)
 
     @activity.defn(name=ActivityName.FIND_DELIVERIES)

@@ -31,6 +31,9 @@ class Trino:
     def is_finite(self, number: str) -> str:
         return f"is_finite({number})"
 
+    def money_of_text(self, text: str) -> str:
+        return f"TRY_CAST({text} AS {COST_TYPE})"
+
     def money_of_double(self, number: str) -> str:
         return f"TRY_CAST(CAST({number} AS VARCHAR) AS {COST_TYPE})"
 
