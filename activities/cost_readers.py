@@ -7,6 +7,7 @@ import gzip
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,10 +31,14 @@ DuckDB takes a column for constant whose smallest and largest value are the same
 leave out of both, for a one.
 """
 
-_SCHEMAS = duckdb.connect(
-    ":memory:", config={"threads": 1, "memory_limit": "100MB", "autoload_known_extensions": False, **SAFE_SETTINGS}
-)
 _GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
+
+
+@cache
+def _schemas() -> duckdb.DuckDBPyConnection:
+    """An engine that looks at files and reads none. Made when it is first asked for, because it has threads."""
+    small = {"threads": 1, "memory_limit": "100MB", "autoload_known_extensions": False}
+    return duckdb.connect(":memory:", config={**small, **SAFE_SETTINGS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +132,7 @@ def _csv_header(part: Part, container: str) -> Header:
 
 
 def _parquet_header(part: Part) -> Header:
-    with _SCHEMAS.cursor() as connection:  # one engine for all parts: to open one takes longer than to read a schema
+    with _schemas().cursor() as connection:  # one engine for all parts: to open one takes longer than to read a schema
         try:
             found = connection.execute(f"DESCRIBE SELECT * FROM {_read_parquet([part])}").fetchall()  # noqa: S608
         except duckdb.Error:
