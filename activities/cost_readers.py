@@ -37,8 +37,9 @@ _GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
 @cache
 def _schemas() -> duckdb.DuckDBPyConnection:
     """An engine that looks at files and reads none. Made when it is first asked for, because it has threads."""
-    small = {"threads": 1, "memory_limit": "100MB", "autoload_known_extensions": False}
-    return duckdb.connect(":memory:", config={**small, **SAFE_SETTINGS})
+    return duckdb.connect(
+        ":memory:", config={"threads": 1, "memory_limit": "100MB", "autoload_known_extensions": False, **SAFE_SETTINGS}
+    )
 
 
 @dataclass(frozen=True, slots=True)
