@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.cost_process import COST_EVENTS_QUEUE, CostEventsReport, CostEventsRequest
     from domain.process import WorkflowName
     from domain.process_texts import plain_text
-    from workflows.recording import UNREADABLE, failure_of
+    from workflows.recording import UNREADABLE, answer_of, failure_of
 
 AFTER_A_FAILURE = timedelta(seconds=30)
 """Somebody has to act: a setting, or a permission. Less would fill the history, more would keep them waiting."""
@@ -52,10 +52,10 @@ class CostEvents:
     async def _pass(self) -> bool:
         """Whether there is a queue."""
         try:
-            report: CostEventsReport = await workflow.execute_activity(
+            report: CostEventsReport = await answer_of(
                 ActivityName.RECEIVE_COST_EVENTS,
                 CostEventsRequest(),
-                result_type=CostEventsReport,
+                CostEventsReport,
                 task_queue=COST_EVENTS_QUEUE,
                 start_to_close_timeout=COST_EVENTS_TIMEOUT,
                 heartbeat_timeout=HEARTBEAT_TIMEOUT,

@@ -47,7 +47,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from domain.process_texts import cost_import_summary, plain_text
     from workflows import search_attributes
-    from workflows.recording import UNREADABLE, failure_of, given
+    from workflows.recording import UNREADABLE, answer_of, failure_of, given
 
 FOUND_WITHIN = timedelta(minutes=30)
 FIRST_BILLS_WITHIN = timedelta(minutes=10)
@@ -112,10 +112,10 @@ class CostWatch:
         await asyncio.gather(*(self._import_period(of_period) for of_period in by_period.values()))
 
     async def _find(self, source: CostSource) -> Deliveries:
-        found: Deliveries = await workflow.execute_activity(
+        found: Deliveries = await answer_of(
             ActivityName.FIND_DELIVERIES,
             source,
-            result_type=Deliveries,
+            Deliveries,
             task_queue=COST_QUEUE,
             start_to_close_timeout=FIND_TIMEOUT,
             schedule_to_close_timeout=FOUND_WITHIN,
@@ -233,10 +233,10 @@ class CostImport:
         """
         report = delivery.report
         try:
-            found: FirstBillsResult = await workflow.execute_activity(
+            found: FirstBillsResult = await answer_of(
                 ActivityName.RECORD_FIRST_BILLS,
                 FirstBillsRequest(billing_period=report.billing_period, report_version=report.version),
-                result_type=FirstBillsResult,
+                FirstBillsResult,
                 task_queue=COST_QUEUE,
                 start_to_close_timeout=FIRST_BILLS_TIMEOUT,
                 schedule_to_close_timeout=FIRST_BILLS_WITHIN,
@@ -255,10 +255,10 @@ class CostImport:
         """
         report = delivery.report
         try:
-            found: RestatementsResult = await workflow.execute_activity(
+            found: RestatementsResult = await answer_of(
                 ActivityName.RECORD_RESTATEMENTS,
                 RestatementsRequest(billing_period=report.billing_period, report_version=report.version),
-                result_type=RestatementsResult,
+                RestatementsResult,
                 task_queue=COST_QUEUE,
                 start_to_close_timeout=RESTATEMENTS_TIMEOUT,
                 schedule_to_close_timeout=RESTATEMENTS_WITHIN,
@@ -274,10 +274,10 @@ class CostImport:
 
     async def _import(self, delivery: CostDelivery) -> CostImportResult:
         """A part that may still arrive is waited for by the activity's retries, which add nothing to the history."""
-        result: CostImportResult = await workflow.execute_activity(
+        result: CostImportResult = await answer_of(
             ActivityName.IMPORT_DELIVERY,
             delivery,
-            result_type=CostImportResult,
+            CostImportResult,
             task_queue=COST_QUEUE,
             start_to_close_timeout=IMPORT_TIMEOUT,
             schedule_to_close_timeout=IMPORT_DEADLINE,

@@ -176,7 +176,7 @@ async def test_a_process_started_with_a_message_that_does_not_fit_ends_and_says_
     assert "validation error" in failed.value.cause.message
 
 
-NEED_NO_INPUT = frozenset({WorkflowName.ORGANIZATION_SYNC, WorkflowName.ACCOUNT_EVENTS})
+NEED_NO_INPUT = frozenset({WorkflowName.ORGANIZATION_SYNC, WorkflowName.ACCOUNT_EVENTS, WorkflowName.COST_EVENTS})
 
 
 @pytest.mark.parametrize("name", [name for name in WorkflowName if name not in NEED_NO_INPUT])
