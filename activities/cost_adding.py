@@ -23,7 +23,7 @@ from activities.cost_grouping import (
     tags_sql,
 )
 from activities.cost_lines import Part, count_lines, explain
-from activities.cost_readers import Readable, container_of, readable
+from activities.cost_readers import Readable, container_of, not_parquet, readable
 from activities.cost_source import Source
 from domain.report_format import ReportFormat
 
@@ -46,8 +46,8 @@ _INTO_DETAIL = f"INSERT INTO detail ({', '.join((*DETAIL_COLUMNS, 'is_bad'))}) "
 _INTO_CONTROL = f"INSERT INTO control ({', '.join(CONTROL_COLUMNS)}) "
 _INTO_TAGS = f"INSERT INTO tags ({', '.join(TAGS_COLUMNS)}) "
 _GROUPED = "SELECT * FROM grouped WHERE kind = '{}'"
-_NOT_OF_THE_FILES = (duckdb.OutOfMemoryException, duckdb.InterruptException, duckdb.NotImplementedException)
-"""What DuckDB says that is no fault of the files; pages of Parquet that are not sound have no class of their own."""
+_SAYS_LITTLE = (duckdb.InvalidInputException, duckdb.OutOfRangeException, duckdb.ConversionException)
+"""What DuckDB says where the values of a report, taken together, are too much for it."""
 
 
 class Adding:
@@ -79,19 +79,36 @@ class Adding:
             for each in readable(batch, self._format, parallel=parallel, columns=self._columns):
                 self._add_alike(each)
             self._connection.commit()
-        except _NOT_OF_THE_FILES:
+        except duckdb.NotImplementedException:
             self._connection.rollback()
+            if not parallel or container_of(batch[0]) == "parquet":
+                explain(self._connection, batch, self._format, parallel=parallel)
             raise
-        except duckdb.Error as error:
+        except (duckdb.OutOfMemoryException, duckdb.InterruptException):
+            raise
+        except duckdb.Error as error:  # damaged Parquet raises nearly any of them
             self._connection.rollback()
             explain(self._connection, batch, self._format, parallel=parallel)
-            if isinstance(error, duckdb.IOException):
-                raise  # of the engine's own files
+            if container_of(batch[0]) == "parquet":
+                self._find_damaged(batch)
+            if not isinstance(error, _SAYS_LITTLE):
+                raise
             first_line = str(error).partition("\n")[0]
             raise damaged(f"The report cannot be added up ({first_line})", "BadPart") from None
         if self.has_bad():
             explain(self._connection, batch, self._format, parallel=parallel)
             raise AssertionError("a line was counted as bad, but none was found")
+
+    def _find_damaged(self, batch: Sequence[Part]) -> None:
+        """Raises DamagedReport for the first part with a column that cannot be read; `explain` looks at no tags."""
+        for part in batch:
+            for each in readable([part], self._format, parallel=True):
+                try:
+                    self._connection.execute(f"SELECT count(hash(line)) FROM ({each.raw}) AS line")  # noqa: S608 - ours
+                except duckdb.OutOfMemoryException:
+                    raise
+                except duckdb.Error:
+                    raise not_parquet(part) from None
 
     def _add_alike(self, each: Readable) -> None:
         execute, raw, source = self._connection.execute, each.raw, each.source

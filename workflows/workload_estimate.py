@@ -178,10 +178,10 @@ class WorkloadEstimate:
         )
 
     async def _asked(self, activity: ActivityName, request: EstimateRound | EstimateStep, summary: str) -> EstimateView:
-        view: EstimateView = await workflow.execute_activity(
+        view: EstimateView = await recording.answer_of(
             activity,
             request,
-            result_type=EstimateView,
+            EstimateView,
             start_to_close_timeout=RECORD_TIMEOUT,
             retry_policy=RETRIES,
             summary=summary,
