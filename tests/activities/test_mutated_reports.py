@@ -15,7 +15,7 @@ import pytest
 from domain.errors import AllotError
 from tests.activities.mutated_reports import SEEDS, Seed, mutate, possible_totals, read, require_told
 
-FEW, MANY = 120, 20_000
+FEW, MANY = 40, 20_000
 AT_ONCE = 2
 CHUNK = 250
 PEAK_MB_MAX = 512

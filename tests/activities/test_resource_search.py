@@ -122,7 +122,7 @@ def test_the_newest_version_is_searched(searching: Searching, tmp_path: Path) ->
 
 def test_a_detail_that_is_gone_is_said(searching: Searching) -> None:
     import_version(searching.company, f"billing_period={PERIOD}/version=gone", "gone")
-    with pytest.raises(ApplicationError, match="is not in the cost mart") as refused:
+    with pytest.raises(ApplicationError, match="are not in the cost mart") as refused:
         searching.page()
     assert (refused.value.type, refused.value.non_retryable) == ("NotFound", True)
 

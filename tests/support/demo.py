@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 from uuid import uuid4
@@ -23,6 +23,7 @@ from tests.support.nursery import Order
 from tests.support.workers import nursery
 
 DEMO = ROOT / "demo"
+SMALLEST = Decimal("1E-12")
 STARTED_WITHIN_S = 150
 STOPPED_WITHIN_S = 60
 COMMAND = [sys.executable, "-m", "starter"]
@@ -108,13 +109,14 @@ def started_by(directory: Path) -> list[int]:
 
 
 def spend_by_sample_account() -> dict[str, Decimal]:
-    """The sample report, line by line."""
+    """The sample report, line by line; each is rounded once, to 12 decimals."""
     spend: dict[str, Decimal] = {}
     for file in sorted((DEMO / "cur").rglob("*.csv.gz")):
         with gzip.open(file, "rt", newline="") as lines:
             for line in csv.DictReader(lines):
                 account = line["lineItem/UsageAccountId"]
-                spend[account] = spend.get(account, Decimal(0)) + Decimal(line["lineItem/UnblendedCost"])
+                cost = Decimal(line["lineItem/UnblendedCost"]).quantize(SMALLEST, ROUND_HALF_UP)
+                spend[account] = spend.get(account, Decimal(0)) + cost
     return spend
 
 

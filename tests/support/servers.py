@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import psycopg
@@ -115,6 +116,20 @@ async def temporal(temporal_server: TemporalServer, temporal_client: Client) -> 
 @pytest.fixture(scope="session")
 async def time_skipping_env() -> AsyncIterator[WorkflowEnvironment]:
     """The test server whose clock jumps over waits. Tests share it: give every workflow an id of its own."""
+    async with _time_skipping() as environment:
+        yield environment
+
+
+@pytest.fixture
+async def own_time_skipping_env() -> AsyncIterator[WorkflowEnvironment]:
+    """One for a single test: where a process outlives the one that started it, the server's clock stands still from
+    then on, and who waits for it afterwards waits in vain."""
+    async with _time_skipping() as environment:
+        yield environment
+
+
+@asynccontextmanager
+async def _time_skipping() -> AsyncIterator[WorkflowEnvironment]:
     program = os.environ.get(TEST_SERVER_VARIABLE) or (str(TEST_SERVER) if TEST_SERVER.exists() else None)
     try:
         environment = await WorkflowEnvironment.start_time_skipping(

@@ -56,7 +56,7 @@ def running(projector: Projector) -> Iterator[threading.Thread]:
 def test_live_views_equal_their_rebuild_after_thousands_of_random_events(
     ledger: Ledger, database_url: str, every_row: EveryRow, count: int
 ) -> None:
-    company, random = RandomCompany(7, accounts=30, products=120, import_every=1_000, workloads=True), Random(3)
+    company, random = RandomCompany(7, accounts=30, products=120, import_every=400, workloads=True), Random(3)
     events = company.events(count)
     store_costs(database_url, company.costs)
     append(database_url, events)

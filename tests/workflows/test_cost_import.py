@@ -215,12 +215,12 @@ async def test_a_watch_gives_up_when_the_part_does_not_arrive_in_a_day(time_skip
 
 
 async def test_a_scheduled_watch_leaves_an_import_that_waits_for_parts_to_itself(
-    time_skipping_env: WorkflowEnvironment,
+    own_time_skipping_env: WorkflowEnvironment,
 ) -> None:
     reports = Reports()
     reports.add("may-1"), reports.add("june-1", JUNE)
     reports.broken["may-1"] = (MISSING_PART, 4)  # two hours
-    client = time_skipping_env.client
+    client = own_time_skipping_env.client
     async with working(client, reports) as queue:
         answer = await watch(client, reports, queue, wait_for_parts=True, scheduled=True)
         assert results(answer) == [("may-1", "waiting", ""), ("june-1", "imported", "")]
