@@ -67,7 +67,8 @@ def _figures_sql(raw: str, source: Source, dialect: Dialect) -> str:
 
 
 def _cur_lines(source: Source, dialect: Dialect) -> dict[str, str]:
-    has_parent = "split_line_item_parent_resource_id" in source.report_columns
+    # By the part's own columns: one without them must not bring in again what other lines cost already.
+    has_parent = "split_line_item_parent_resource_id" in source.places
     by_operation = f"line_item_operation IN ({_listed(SPLIT_OPERATIONS)})"
     is_split = "split_line_item_parent_resource_id <> ''" if has_parent else by_operation
     return {

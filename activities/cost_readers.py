@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -119,8 +120,11 @@ def _shape(part: Part) -> Shape:
 
 
 def _csv_header(part: Part, container: str) -> Header:
-    with gzip.open(part.path) if container == "gzip" else part.path.open("rb") as file:
-        beginning = file.read(HEADER_BYTES_MAX)
+    try:
+        with gzip.open(part.path) if container == "gzip" else part.path.open("rb") as file:
+            beginning = file.read(HEADER_BYTES_MAX)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise damaged(f"The part {part.name} is not sound gzip ({error})", "BadPart") from None
     line, end, _ = beginning.partition(b"\n")
     if not end and len(beginning) == HEADER_BYTES_MAX:
         raise damaged(f"The part {part.name} has a header of more than {HEADER_BYTES_MAX:,} bytes", "BadPart")
@@ -128,7 +132,10 @@ def _csv_header(part: Part, container: str) -> Header:
         text = line.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise damaged(f"The part {part.name} is not UTF-8", "BadPart") from None
-    names = tuple(next(csv.reader(io.StringIO(text.rstrip("\r"), newline="")), ()))
+    try:
+        names = tuple(next(csv.reader(io.StringIO(text.rstrip("\r"), newline="")), ()))
+    except csv.Error as error:
+        raise damaged(f"The header of the part {part.name} cannot be read: {error}", "BadPart") from None
     return Header(names, (TEXT,) * len(names))
 
 

@@ -87,3 +87,9 @@ def test_twenty_thousand_damaged_reports_harm_nobody() -> None:
     assert not wrong, "\n".join(wrong[:50])
     assert peak < PEAK_MB_MAX
     assert min(counts.values()) > MANY / 10, counts
+
+
+@pytest.mark.parametrize("number", [106, 420, 789])
+def test_what_was_found_once_is_not_missed_again(number: int, tmp_path: Path) -> None:
+    """Pages of Parquet that raise an error without a class; gzip within gzip; a part without columns of split costs."""
+    assert outcome(number, tmp_path / "mutant") in ("accepted", "refused")
