@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
 import duckdb
 
 from activities.cost_damage import damaged
 from activities.cost_grouping import (
     CONTROL_COLUMNS,
-    DETAIL_COLUMNS,
     TAGS_COLUMNS,
     Kinds,
     all_sql,
@@ -29,11 +29,6 @@ from domain.report_format import ReportFormat
 
 _MONEY = "DECIMAL(38, 12)"
 _TABLES = f"""
-CREATE TABLE detail (
-    account VARCHAR, service VARCHAR, charge_type VARCHAR, resource_id VARCHAR, principal VARCHAR, usage_type VARCHAR,
-    operation VARCHAR, day DATE,
-    unblended {_MONEY}, amortized {_MONEY}, net_unblended {_MONEY}, net_amortized {_MONEY}, is_bad BOOLEAN
-);
 CREATE TABLE control (
     charge_type VARCHAR, raw_type VARCHAR, payer VARCHAR, currency VARCHAR, billing_entity VARCHAR, bill_type VARCHAR,
     has_invoice BOOLEAN, invoice_id VARCHAR, is_split BOOLEAN,
@@ -42,28 +37,57 @@ CREATE TABLE control (
 );
 CREATE TABLE tags (account VARCHAR, resource VARCHAR, tags VARCHAR, last_day DATE);
 """
-_INTO_DETAIL = f"INSERT INTO detail ({', '.join((*DETAIL_COLUMNS, 'is_bad'))}) "
+_NO_DETAIL = f"""
+CREATE TABLE detail (
+    account VARCHAR, service VARCHAR, charge_type VARCHAR, resource_id VARCHAR, principal VARCHAR, usage_type VARCHAR,
+    operation VARCHAR, day DATE,
+    unblended {_MONEY}, amortized {_MONEY}, net_unblended {_MONEY}, net_amortized {_MONEY}, is_bad BOOLEAN
+)
+"""
 _INTO_CONTROL = f"INSERT INTO control ({', '.join(CONTROL_COLUMNS)}) "
 _INTO_TAGS = f"INSERT INTO tags ({', '.join(TAGS_COLUMNS)}) "
-_GROUPED = "SELECT * FROM grouped WHERE kind = '{}'"
+# The engine's own tables need twice the memory while they are filled, and cannot be put aside as a whole.
+_INTO_FILE = "COPY ({query}) TO {path} (FORMAT parquet, ROW_GROUP_SIZE 20480)"
+_OF_KIND = "SELECT * FROM {table} WHERE kind = '{kind}'"
 _SAYS_LITTLE = (duckdb.InvalidInputException, duckdb.OutOfRangeException, duckdb.ConversionException)
 """What DuckDB says where the values of a report, taken together, are too much for it."""
 
 
 class Adding:
-    """Adds batches up, each in a transaction of its own."""
+    """Adds batches up, each whole or not at all. Groups go to files in the scratch folder."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, report_format: ReportFormat, columns: Iterable[str] = ()
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        report_format: ReportFormat,
+        scratch: Path,
+        columns: Iterable[str] = (),
     ) -> None:
         """`columns` are those of the whole report, which a batch of its parts may lack."""
         self._connection = connection
         self._format = report_format
         self._columns = tuple(columns)
+        self._scratch = scratch
+        self._files: list[Path] = []
+        """Of the detail; in order of the batches."""
         connection.execute(_TABLES)
+
+    def finish(self) -> None:
+        """Makes `detail` of all that was added."""
+        query = f"CREATE VIEW detail AS FROM {_parquet(self._files)}"
+        self._connection.execute(query if self._files else _NO_DETAIL)
 
     def add(self, batch: Sequence[Part]) -> None:
         """Raises DamagedReport, naming the part, for what cannot be read, and for the first line that is bad."""
+        try:
+            self._add_together(batch)
+        except duckdb.OutOfMemoryException:
+            if len(batch) == 1:
+                raise
+            for half in (batch[: len(batch) // 2], batch[len(batch) // 2 :]):
+                self.add(half)
+
+    def _add_together(self, batch: Sequence[Part]) -> None:
         try:
             self._add(batch, parallel=True)
         except duckdb.NotImplementedException:  # line breaks within texts; see lines_sql
@@ -75,29 +99,41 @@ class Adding:
 
     def _add(self, batch: Sequence[Part], *, parallel: bool) -> None:
         self._connection.begin()
+        files = len(self._files)
         try:
             for each in readable(batch, self._format, parallel=parallel, columns=self._columns):
                 self._add_alike(each)
             self._connection.commit()
-        except duckdb.NotImplementedException:
-            self._connection.rollback()
-            if not parallel or container_of(batch[0]) == "parquet":
-                explain(self._connection, batch, self._format, parallel=parallel)
-            raise
         except (duckdb.OutOfMemoryException, duckdb.InterruptException):
+            self._connection.rollback()
+            del self._files[files:]
             raise
         except duckdb.Error as error:  # damaged Parquet raises nearly any of them
             self._connection.rollback()
-            explain(self._connection, batch, self._format, parallel=parallel)
-            if container_of(batch[0]) == "parquet":
-                self._find_damaged(batch)
-            if not isinstance(error, _SAYS_LITTLE):
-                raise
-            first_line = str(error).partition("\n")[0]
-            raise damaged(f"The report cannot be added up ({first_line})", "BadPart") from None
-        if self.has_bad():
+            del self._files[files:]
+            self._explain(batch, error, parallel)
+        if self._bad(self._files[files:]):
             explain(self._connection, batch, self._format, parallel=parallel)
             raise AssertionError("a line was counted as bad, but none was found")
+
+    def _explain(self, batch: Sequence[Part], error: duckdb.Error, parallel: bool) -> NoReturn:
+        """Raises what is wrong with a batch, or the error where that may pass, or be a matter of how it was read."""
+        is_parquet = container_of(batch[0]) == "parquet"
+        if parallel and not is_parquet and isinstance(error, duckdb.NotImplementedException):
+            raise error
+        explain(self._connection, batch, self._format, parallel=parallel)
+        if is_parquet:
+            self._find_damaged(batch)
+        if not isinstance(error, _SAYS_LITTLE):
+            raise error
+        first_line = str(error).partition("\n")[0]
+        raise damaged(f"The report cannot be added up ({first_line})", "BadPart") from None
+
+    def _bad(self, files: Sequence[Path]) -> bool:
+        if self._one("SELECT coalesce(sum(bad), 0) FROM control"):
+            return True
+        query = f"SELECT coalesce(bool_or(is_bad), false) FROM {_parquet(files)}"  # noqa: S608 - ours
+        return bool(files) and bool(self._one(query))
 
     def _find_damaged(self, batch: Sequence[Part]) -> None:
         """Raises DamagedReport for the first part with a column that cannot be read; `explain` looks at no tags."""
@@ -112,22 +148,32 @@ class Adding:
 
     def _add_alike(self, each: Readable) -> None:
         execute, raw, source = self._connection.execute, each.raw, each.source
+        detail = self._new_file()
         if container_of(each.parts[0]) == "parquet":  # read for each kind, as only what that needs is read
-            execute(_INTO_DETAIL + detail_sql(raw, source))
+            execute(_INTO_FILE.format(query=detail_sql(raw, source), path=_quoted(detail)))
             execute(_INTO_CONTROL + control_sql(raw, source))
             if has_tags(source):
                 execute(_INTO_TAGS + tags_sql(raw, source))
             return
-        execute(f"CREATE OR REPLACE TABLE grouped AS {all_sql(raw, source)}")
-        self.add_detail(_GROUPED.format(Kinds.DETAIL), source)
-        self.add_control(_GROUPED.format(Kinds.CONTROL), source)
+        groups = self._scratch / "groups.parquet"
+        execute(_INTO_FILE.format(query=all_sql(raw, source), path=_quoted(groups)))
+        details, control, tags = (_OF_KIND.format(table=_parquet([groups]), kind=kind) for kind in Kinds)
+        execute(_INTO_FILE.format(query=named_detail_sql(details, source), path=_quoted(detail)))
+        execute(_INTO_CONTROL + named_control_sql(control, source))
         if has_tags(source):
-            execute(_INTO_TAGS + named_tags_sql(_GROUPED.format(Kinds.TAGS), source))
-        execute("DROP TABLE grouped")
+            execute(_INTO_TAGS + named_tags_sql(tags, source))
+        groups.unlink()
+
+    def _new_file(self) -> Path:
+        detail = self._scratch / f"detail-{len(self._files):05d}.parquet"
+        detail.unlink(missing_ok=True)  # of a reading that broke off
+        self._files.append(detail)
+        return detail
 
     def add_detail(self, groups: str, source: Source) -> None:
         """A query of groups that were made before, maybe by another engine; see `cost_grouping`."""
-        self._connection.execute(_INTO_DETAIL + named_detail_sql(groups, source))
+        query = named_detail_sql(groups, source)
+        self._connection.execute(_INTO_FILE.format(query=query, path=_quoted(self._new_file())))
 
     def add_control(self, groups: str, source: Source) -> None:
         """The same for the control totals."""
@@ -135,9 +181,7 @@ class Adding:
 
     def has_bad(self) -> bool:
         """Whether some line is bad."""
-        return bool(
-            self._one("SELECT (SELECT coalesce(sum(bad), 0) FROM control) + (SELECT count(*) FROM detail WHERE is_bad)")
-        )
+        return self._bad(self._files)
 
     def _lines(self) -> int:
         return int(self._one("SELECT coalesce(sum(lines), 0) FROM control"))
@@ -145,3 +189,11 @@ class Adding:
     def _one(self, query: str) -> Any:
         ((value,),) = self._connection.execute(query).fetchall()
         return value
+
+
+def _parquet(files: Sequence[Path]) -> str:
+    return f"read_parquet([{', '.join(map(_quoted, files))}], hive_partitioning = false)"
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"

@@ -32,6 +32,7 @@ from activities.cost_files import Report
 from activities.cost_grouping import METRICS
 from activities.cost_lines import Part
 from activities.cost_readers import SAFE_SETTINGS
+from activities.cost_slices import DETAIL_ROWS_PER_MB, RESOURCES_ROWS_PER_MB, slices_of
 from activities.cost_watch import watched
 from domain.errors import BadInput, Unavailable
 from domain.report_format import ReportFormat
@@ -59,19 +60,20 @@ FROM account_rows ORDER BY {_ORDER}
 _DETAIL = f"""
 SELECT account AS account_id, service, charge_type, {RESOURCE_KEY_SQL} AS resource, resource_id, usage_type, operation,
     day AS usage_date, {_SUMS}
-FROM detail GROUP BY ALL
+FROM detail WHERE {{slice}} GROUP BY ALL
 ORDER BY account_id, resource, usage_date, service, charge_type, usage_type, operation, resource_id
 """  # noqa: S608 - ours
 # A resource has the service that it costs most in, and the tags that it had last.
 _RESOURCES = f"""
 WITH service AS (
-    SELECT account, {RESOURCE_KEY_SQL} AS resource, service, sum(abs(unblended)) AS cost FROM detail GROUP BY ALL
+    SELECT account, {RESOURCE_KEY_SQL} AS resource, service, abs(sum(unblended)) AS cost
+    FROM detail WHERE {{slice}} GROUP BY ALL
 ),
 resource AS (
-    SELECT account, resource, max({{'cost': cost, 'service': service}}).service AS service FROM service GROUP BY ALL
+    SELECT account, resource, max({{{{'cost': cost, 'service': service}}}}).service AS service FROM service GROUP BY ALL
 ),
 tagged AS (
-    SELECT account, resource, max({{'last_day': last_day, 'tags': tags}}).tags AS tags
+    SELECT account, resource, max({{{{'last_day': last_day, 'tags': tags}}}}).tags AS tags
     FROM tags WHERE tags <> '' GROUP BY ALL
 )
 SELECT account AS account_id, resource, service,
@@ -100,9 +102,15 @@ class Aggregate:
     """A report that was added up. To be read while the block of `aggregated` lasts."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, control: Control, engine: str = "DuckDB", scanned_bytes: int = 0
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        control: Control,
+        memory_mb: int,
+        engine: str = "DuckDB",
+        scanned_bytes: int = 0,
     ) -> None:
         self._connection = connection
+        self._memory_mb = memory_mb
         self.control = control
         self.engine = engine
         self.scanned_bytes = scanned_bytes
@@ -118,11 +126,11 @@ class Aggregate:
 
     def detail(self) -> Iterator[pa.RecordBatch]:
         """The rows of the cost mart, in order."""
-        return self._read(_DETAIL)
+        return self._in_slices(_DETAIL, DETAIL_ROWS_PER_MB)
 
     def resources(self) -> Iterator[pa.RecordBatch]:
         """All resources, in order."""
-        return self._read(_RESOURCES)
+        return self._in_slices(_RESOURCES, RESOURCES_ROWS_PER_MB)
 
     def claimed(self, resources: Iterable[tuple[str, str]]) -> Iterator[Lines]:
         """Of these resources, by account and key: lines of account_id, resource, usage_date, and the metrics."""
@@ -134,6 +142,10 @@ class Aggregate:
         paths = ", ".join("'" + str(path).replace("'", "''") + "'" for path in files)
         kept = totals_of(self._connection, f"read_parquet([{paths}], hive_partitioning = false)")
         require_equal(self.control, kept, "The files for the cost mart")
+
+    def _in_slices(self, query: str, rows_per_mb: int) -> Iterator[pa.RecordBatch]:
+        for condition in slices_of(self._connection, rows_per_mb * self._memory_mb):
+            yield from self._read(query.format(slice=condition))
 
     def _lines(self, query: str, **tables: pa.Table) -> Iterator[Lines]:
         for batch in self._read(query, **tables):
@@ -162,11 +174,12 @@ def aggregated(
     try:
         with engine_errors(memory_mb):
             with watched(connection, report, "adding up"), batches_of(parts, scratch, report) as batches:
-                adding = Adding(connection, report_format, columns)
+                adding = Adding(connection, report_format, scratch, columns)
                 for batch in batches:
                     adding.add(batch)
+                adding.finish()
                 control = finished(connection)
-            yield Aggregate(connection, control)
+            yield Aggregate(connection, control, memory_mb)
     finally:
         connection.close()
 

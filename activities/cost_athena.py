@@ -85,16 +85,17 @@ def aggregated_by_athena(
     connection = connect(scratch, memory_mb)
     try:
         with engine_errors(memory_mb):
-            adding = Adding(connection, accepted.manifest.format)
+            adding = Adding(connection, accepted.manifest.format, scratch)
             athena, manifest = Athena(limits.place, report), accepted.manifest
             reading = _Reading(athena, limits.place, manifest, connection, adding, scratch, report, room)
             for number, group in enumerate(alike):
                 reading.add(group, sha256(f"{manifest.content_hash}/{run}/{number}".encode()).hexdigest())
+            adding.finish()
             control = finished(connection)
         lines = sum(footer.lines for group in alike for footer in group.footers)
         if control.lines != lines:
             raise damaged(f"Of {lines:,} lines of the report Athena has read {control.lines:,}", "NotReconciled")
-        yield Aggregate(connection, control, ENGINE, reading.scanned_bytes)
+        yield Aggregate(connection, control, memory_mb, ENGINE, reading.scanned_bytes)
     finally:
         connection.close()
 

@@ -12,16 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from boto3.session import Session
 
-from activities import cost_mart_places
-from activities.cost_aggregate import Aggregate
-from activities.cost_import import CostImport
+from activities import cost_aggregate, cost_mart_places
+from activities.cost_adding import Adding
+from activities.cost_aggregate import Aggregate, aggregated
+from activities.cost_import import CostImport, unheard
 from activities.cost_keeping import Keeping
+from activities.cost_lines import Part
 from activities.cost_mart import DETAIL_SCHEMA, RESOURCES_SCHEMA, CostMart
 from activities.cost_mart_places import MartBucket, MartFolder
+from activities.cost_readers import Readable
+from activities.cost_slices import slices_of
 from domain.cost import PeriodImported, period_stream
 from domain.decision import Organization, Origin
 from domain.errors import DamagedReport, NotFound, Unavailable
@@ -157,8 +162,10 @@ def test_files_that_differ_from_the_report_in_one_digit_stop_the_import(
     detail = Aggregate.detail
 
     def spoilt(self: Aggregate) -> Iterator[Any]:
-        self._connection.execute("UPDATE detail SET net_amortized = net_amortized + 0.000000000001")
-        return detail(self)
+        for batch in detail(self):
+            rows = batch.to_pylist()
+            rows[-1]["net_amortized"] += Decimal("0.000000000001")
+            yield pa.RecordBatch.from_pylist(rows, batch.schema)
 
     monkeypatch.setattr(Aggregate, "detail", spoilt)
     mart = CostMart(str(tmp_path / "mart"))
@@ -210,3 +217,53 @@ def test_claimed_resources_are_kept_by_day(here: Here, tmp_path: Path) -> None:
         ("000000000042", "i-1", "2026-05-03", Decimal("4.5")),
         ("000000000042", "usage:AmazonS3/Requests/PutObject", "2026-05-01", Decimal(8)),
     ]
+
+
+def added_up(report: Path, scratch: Path, rows_per_mb: int = 2_500) -> tuple[list[Any], list[Any], int]:
+    parts = [Part(path.name, path) for path in sorted(report.rglob("*.csv.gz"))]
+    scratch.mkdir()
+    with aggregated(parts, scratch, MEMORY_MB, unheard) as aggregate:
+        detail = [row for batch in aggregate.detail() for row in batch.to_pylist()]
+        resources = [row for batch in aggregate.resources() for row in batch.to_pylist()]
+        return detail, resources, len(slices_of(aggregate._connection, rows_per_mb * MEMORY_MB))
+
+
+def many_lines() -> list[list[dict[str, str]]]:
+    """Two of three lines are of one account, which is larger than a slice may be."""
+    accounts = ("000000000042", "000000000042", "000000000007")
+    lines = [
+        used(f"0.{n:04d}", f"i-{n * 7 % 50}", 1 + n % 28, f"n'{n % 3}", UsageAccountId=accounts[n % 3])
+        for n in range(900)
+    ]
+    return [lines[n::3] for n in range(3)]
+
+
+def test_what_is_sorted_in_slices_is_the_same_in_the_same_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    MadeReport(many_lines(), columns=WITH_RESOURCES).write(tmp_path / "report")
+    *whole, pieces = added_up(tmp_path / "report", tmp_path / "whole")
+    assert pieces == 1
+    monkeypatch.setattr(cost_aggregate, "DETAIL_ROWS_PER_MB", 1)
+    monkeypatch.setattr(cost_aggregate, "RESOURCES_ROWS_PER_MB", 1)
+    *sliced, pieces = added_up(tmp_path / "report", tmp_path / "sliced", 1)
+    assert pieces > 3
+    assert sliced == whole
+
+
+def test_a_batch_that_is_too_much_for_the_memory_is_taken_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    MadeReport(many_lines(), columns=WITH_RESOURCES).write(tmp_path / "report")
+    whole = added_up(tmp_path / "report", tmp_path / "whole")
+    add, together = Adding._add_alike, []
+
+    def small(self: Adding, each: Readable) -> None:
+        add(self, each)
+        if len(each.parts) > 1:
+            raise duckdb.OutOfMemoryException("too many parts")
+        together.append(len(each.parts))
+
+    monkeypatch.setattr(Adding, "_add_alike", small)
+    assert added_up(tmp_path / "report", tmp_path / "apart") == whole
+    assert together == [1, 1, 1]

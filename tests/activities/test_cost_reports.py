@@ -71,7 +71,8 @@ def test_deliveries_are_found_and_imported_with_signs_of_life(
     result, heartbeats = in_activity(reports.import_delivery, found.deliveries[0])
     assert (result.status, result.lines, result.rows) == ("imported", 26_784, 868)
     steps = list(dict.fromkeys(progress.step for progress in heartbeats))
-    assert steps == ["looking for parts", "downloading", "adding up", "looking again", "storing"]
+    assert (steps[0], steps[-2:]) == ("looking for parts", ["looking again", "storing"])
+    assert set(steps[1:-2]) == {"downloading", "adding up"}  # side by side
     assert heartbeats[-1] == Progress(step="storing", done=868, whole=868)
     (event,) = ledger.read(period_stream(Month(2026, 5)))
     assert (event.workflow_id, event.workflow_run_id, event.activity_id) == ("test", "test-run", "test")
