@@ -99,7 +99,7 @@ class Settings(BaseSettings):
     # How the worker works.
     activity_slots: Annotated[int, Field(ge=1, le=200)] = 20
     cost_slots: Annotated[int, Field(ge=1, le=16)] = 1
-    cost_memory_mb: Annotated[int, Field(ge=64, le=65536)] = 184
+    cost_memory_mb: Annotated[int, Field(ge=64, le=65536)] = 200
     graceful_shutdown_s: Annotated[int, Field(ge=1, le=105)] = 90
     view_poll_ms: Annotated[int, Field(ge=5, le=5000)] = 50
     organization_sync_minutes: Annotated[int, Field(ge=1, le=1440)] = 5

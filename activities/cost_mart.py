@@ -29,8 +29,8 @@ KINDS = (DETAIL, RESOURCES)
 
 PART_ROWS_MAX = 4_000_000
 """Of one file."""
-ROW_GROUP_ROWS = 100_000
-"""Held in memory while they are written: about 20 MB."""
+ROW_GROUP_ROWS = 50_000
+"""Held in memory while they are written: about 10 MB."""
 COMPRESSION_LEVEL = 1
 """Of zstd. A higher one makes files a tenth smaller and takes twice the time."""
 

@@ -8,7 +8,7 @@ import duckdb
 
 from domain.resource_key import RESOURCE_KEY_SQL
 
-DETAIL_ROWS_PER_MB = 2_500
+DETAIL_ROWS_PER_MB = 1_000
 """Rows of groups that are put together and sorted in a megabyte of the engine's memory, with some to spare."""
 RESOURCES_ROWS_PER_MB = 25_000
 """The same for resources, which have fewer groups by far."""

@@ -12,6 +12,7 @@ folder.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import statistics
 import subprocess
@@ -175,6 +176,7 @@ def _stand_in() -> Iterator[str]:
     """moto's server as S3, for this process and those that it starts."""
     from moto.server import ThreadedMotoServer  # noqa: PLC0415 - slow to import, and for this measurement only
 
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # else it tells of every request
     moto = ThreadedMotoServer(port=0, verbose=False)
     moto.start()
     host, port = moto.get_host_and_port()

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-MEMORY_MB = 184
+MEMORY_MB = 200
 """The default of ALLOT_COST_MEMORY_MB."""
 KIB_PER_MB = 1_000_000 / 1024
 
