@@ -19,6 +19,7 @@ from threading import Event
 from typing import NamedTuple
 
 from activities.contracts import Progress
+from activities.cost_damage import bad_manifest
 from activities.cost_files import PART_BYTES_MAX, Files, Pin, Report, part_changed
 from activities.cost_lines import Part
 from activities.cost_manifest import Address, Manifest, damaged, part_address, shown
@@ -73,6 +74,8 @@ ROOM = Room()
 def accept(files: Files, manifest: Manifest, report: Report) -> Accepted:
     """Pins all parts. Raises DamagedReport `MissingPart`, which names the parts that are not there, or not whole."""
     addresses = [part_address(manifest.address, key) for key in manifest.keys]
+    if len(set(addresses)) < len(addresses):  # by other names: what comes before its own folder differs
+        raise bad_manifest(manifest.address, "it names a part twice, whose cost would count twice")
     pins = _pinned(files, addresses, report, "looking for parts")
     sizes: Sequence[int] = getattr(manifest, "sizes", ()) or ()
     require_not_updating(files, manifest)

@@ -226,9 +226,15 @@ def _csv_rows(path: Path) -> Iterator[tuple[Any, bool]]:
 def _parquet_rows(path: Path) -> Iterator[tuple[Any, bool]]:
     table = pq.read_table(io.BytesIO(path.read_bytes()))
     names = [name.strip().lower() for name in table.column_names]
-    columns = {name: column.to_pylist() for name, column in zip(names, table.columns, strict=True)}
+    columns = {name: _values(column) for name, column in zip(names, table.columns, strict=True)}
     for place in range(table.num_rows):
         yield _cost_of({name: values[place] for name, values in columns.items()})
+
+
+def _values(column: Any) -> list[Any]:
+    """A float of 32 bits as its shortest text: as a double it would have digits that nobody wrote."""
+    values: list[Any] = (column.cast(pa.string()) if pa.types.is_float32(column.type) else column).to_pylist()
+    return values
 
 
 def _cost_of(values: Mapping[str, Any]) -> tuple[Any, bool]:
