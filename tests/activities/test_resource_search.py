@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 from temporalio.exceptions import ApplicationError
 
+from activities import claimed_resources
+from activities.claimed_resources import EverClaimed
 from activities.cost_mart import CostMart
 from activities.resource_search import ResourceSearches
 from domain.calendar import Month
 from domain.claim import ResourceName
 from domain.claim_commands import ClaimResources
 from domain.cost import ImportPeriod, ReportVersion
+from domain.errors import Unavailable
 from domain.resource_search import ResourcePage, ResourceQuery
 from domain.workload_commands import CreateWorkload
 from tests.command_line.account_company import LABS, PAYER, SHOP, TODAY, AccountCompany
@@ -133,3 +136,17 @@ def test_before_anything_was_imported_nothing_is_found(database_url: str, tmp_pa
     searches = ResourceSearches(company.ledger, database_url, CostMart(str(tmp_path)))
     assert searches.search(ResourceQuery()) == ResourcePage()
     company.ledger.close()
+
+
+def test_an_import_knows_what_was_ever_claimed_and_does_not_go_on_while_the_views_are_behind(
+    searching: Searching, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claimed = EverClaimed(searching.company.ledger, database_url)
+    assert claimed() == [(SHOP, WEB)]
+    names = (ResourceName(account_id=SHOP, resource=DATABASE),)
+    searching.company.do(ClaimResources, "Ann", resources=names, component="ui", product=CHECKOUT, workload="Basket")
+    monkeypatch.setattr(claimed_resources, "VIEWS_WITHIN_S", 0.05)
+    with pytest.raises(Unavailable, match="not yet up to"):
+        claimed()
+    searching.company.show()
+    assert set(claimed()) == {(SHOP, WEB), (SHOP, DATABASE)}
