@@ -30,6 +30,7 @@ from notifications.config import AppriseChannel
 from notifications.senders import Message, Sender, sender_of
 from tests.notifications.company import Company
 from tests.notifications.sinks import HttpCatcher
+from tests.support.temporal import working
 from tests.workflows.replay import STRICT, replay, replay_all_runs
 from workflows.notifications import UNKNOWN_MAX, Notifications
 from workflows.registration import workflow_runner
@@ -93,13 +94,17 @@ async def at_work(
     slots = slots or notifying.slots
     with ThreadPoolExecutor(slots) as pool:
         async with (
-            Worker(client, task_queue=queue, workflows=[Notifications], workflow_runner=workflow_runner(STRICT)),
-            Worker(
-                client,
-                task_queue=NOTIFICATIONS_QUEUE,
-                activities=[notifying.collect, notifying.send],
-                activity_executor=pool,
-                max_concurrent_activities=slots,
+            working(
+                Worker(client, task_queue=queue, workflows=[Notifications], workflow_runner=workflow_runner(STRICT))
+            ),
+            working(
+                Worker(
+                    client,
+                    task_queue=NOTIFICATIONS_QUEUE,
+                    activities=[notifying.collect, notifying.send],
+                    activity_executor=pool,
+                    max_concurrent_activities=slots,
+                )
             ),
         ):
             yield queue

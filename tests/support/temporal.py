@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
+from temporalio.worker import Worker
 
 from workflows import search_attributes
+
+ENDED_WITHIN_S = 10.0
+"""A worker that is told to stop. Most take milliseconds."""
 
 
 async def register_search_attributes(client: Client) -> None:
@@ -15,3 +23,21 @@ async def register_search_attributes(client: Client) -> None:
     except RPCError as error:
         if error.status is not RPCStatusCode.UNIMPLEMENTED:
             raise
+
+
+@asynccontextmanager
+async def working(worker: Worker) -> AsyncIterator[None]:
+    """A worker that is left to itself where it does not end.
+
+    The SDK's own block waits for ever then: it happens where an activity arrives at the very moment at which the worker
+    is told to stop. `worker.py` leaves such a worker, too.
+    """
+    running = asyncio.create_task(worker.run())
+    try:
+        yield
+    finally:
+        stopping = asyncio.create_task(worker.shutdown())
+        await asyncio.wait([running], timeout=ENDED_WITHIN_S)
+        stopping.cancel()
+    if running.done():
+        running.result()

@@ -34,6 +34,7 @@ from domain.schedule_decisions import ApproveSchedule, DenyReschedule, GrantResc
 from domain.waiting import waiting_stream
 from ledger.ledger import Ledger
 from rights.cedar import CedarRights
+from tests.support.temporal import working
 from tests.workflows.replay import Remembering
 from workflows.budget_schedule import BudgetSchedule
 from workflows.registration import WORKFLOWS
@@ -299,7 +300,7 @@ async def at_work(
     runner = Remembering()
     name = queue or f"test-{next(_numbers)}-{uuid4().hex[:6]}"
     with ThreadPoolExecutor(8) as pool:
-        async with Worker(
+        worker = Worker(
             client,
             task_queue=name,
             workflows=workflows,
@@ -307,7 +308,8 @@ async def at_work(
             activity_executor=pool,
             workflow_runner=runner,
             max_cached_workflows=max_cached_workflows,
-        ):
+        )
+        async with working(worker):
             yield name
     await runner.replay_what_ended(client, workflows)
 
