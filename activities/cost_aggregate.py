@@ -42,6 +42,8 @@ THREADS_MAX = 4
 ROWS_MAX = 20_000_000
 """Account rows of one report version."""
 BATCH_ROWS = 20_000
+KEEPING_SHARE = 0.85
+"""Of the memory for adding up, for the engine while the result is written: the writers need the rest."""
 
 _SUMS = ", ".join(f"CAST(sum({metric}) AS DECIMAL(38, 12)) AS {metric}" for metric in METRICS)
 _ACCOUNT_ROWS = f"""
@@ -110,7 +112,8 @@ class Aggregate:
         scanned_bytes: int = 0,
     ) -> None:
         self._connection = connection
-        self._memory_mb = memory_mb
+        self._memory_mb = int(memory_mb * KEEPING_SHARE)
+        connection.execute(f"SET memory_limit = '{self._memory_mb}MB'")
         self.control = control
         self.engine = engine
         self.scanned_bytes = scanned_bytes
