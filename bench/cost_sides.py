@@ -122,7 +122,7 @@ def duckdb_csv(folder: str) -> dict[str, float]:
     names = ", ".join(f'"{name}" AS {_plain(name)}' for name in _CSV_COLUMNS)
     numbers = [name for name in _CSV_COLUMNS if name.endswith(("Cost", "Commitment", "ToDate"))]
     types = ", ".join(f"'{name}': 'DOUBLE'" for name in numbers)  # some are empty throughout
-    read = f"CREATE TEMP TABLE lines AS SELECT {names} FROM read_csv('{folder}/*.csv.gz', types = {{{types}}})"
+    read = f"CREATE TEMP TABLE lines AS SELECT {names} FROM read_csv('{folder}/*.csv.gz', types = {{{types}}})"  # noqa: S608
     tags = "resource_tags_user_team, resource_tags_user_environment, resource_tags_user_product"
     # The report has no columns of unused reservations.
     queries = [query.format(lines="lines", tags=tags, ri_fee=_COST) for query in _GRAINS]

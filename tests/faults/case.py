@@ -30,7 +30,7 @@ class Case:
     def __init__(self, client: Client, database_url: str, directory: Path) -> None:
         self.client, self.database_url, self.directory = client, database_url, directory
         self.organization = Organization()
-        self.environment: dict[str, str] = {}
+        self.environment = {"ALLOT_COST_MART": str(directory / "mart")}
         """What its workers get besides."""
 
     @property

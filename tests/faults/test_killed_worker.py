@@ -7,13 +7,10 @@ finishes. All cases run at the same time, because each waits for Temporal to not
 from __future__ import annotations
 
 import asyncio
-import gzip
 import itertools
-import json
 import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -28,8 +25,6 @@ from domain.people_commands import GrantPersona, RegisterPerson, WithdrawGrant
 from domain.process import (
     BudgetFile,
     BudgetLoadResult,
-    CostSource,
-    CostWatchResult,
     PeopleFile,
     PeopleImportResult,
     RegisterPersonRequest,
@@ -43,6 +38,7 @@ from ledger.ledger import Ledger
 from rights.cedar import CedarRights
 from tests.faults.account_cases import aligning, expected, lay_queue, rules, vended
 from tests.faults.case import ADMIN, COMMAND_ID, DONE_WITHIN, Case
+from tests.faults.cost_cases import cost, restated
 from tests.support.workers import own_namespace, start_worker, stop_worker, worker_environment
 from tests.workflows.replay import replay_all_ended
 from tests.workflows.stage import LEAD, OTHER_LEAD, PRODUCT, YEAR, company
@@ -99,20 +95,6 @@ async def organization(case: Case) -> Counter[str]:
     assert result.accounts == ACCOUNTS
     await aligning(case, ACCOUNTS)
     return Counter({"organization.Seen": 1, "account.Vended": ACCOUNTS, "account.AlignmentOpened": ACCOUNTS})
-
-
-async def cost(case: Case) -> Counter[str]:
-    source = CostSource(source=str(write_report(case.directory / "cur")), actor=ADMIN)
-    result = await case.run(WorkflowName.COST_WATCH, source, CostWatchResult)
-    assert [(one.status, one.lines, one.totals) for one in result.imports] == [
-        ("imported", 40, {"Usage": "50.000000005"})
-    ], result
-    with psycopg.connect(case.database_url) as connection:
-        found = connection.execute("SELECT sum(unblended) FROM cost_rows").fetchone()
-    assert found == (Decimal("50.000000005"),)
-    await aligning(case, BILLED)
-    unknown = dict.fromkeys(("account.FirstBilled", "account.AlignmentOpened", "waiting.Escalated"), BILLED)
-    return Counter({"cost.PeriodImported": 1, **unknown})
 
 
 async def escalation(case: Case) -> Counter[str]:
@@ -180,41 +162,6 @@ async def change(case: Case) -> Counter[str]:
 
 
 ACCOUNTS = 4
-BILLED = 4
-"""Accounts of the report; Organizations knows none of them."""
-PAYER = "999999999999"
-REPORT_COLUMNS = (
-    "bill/PayerAccountId", "lineItem/UsageAccountId", "lineItem/LineItemType", "lineItem/ProductCode",
-    "lineItem/UsageStartDate", "lineItem/UnblendedCost", "lineItem/CurrencyCode", "identity/LineItemId",
-)  # fmt: skip
-
-
-def write_report(folder: Path) -> Path:
-    """A delivery of forty lines, one of them with more decimals than its currency."""
-    key = "finops/20260601-20260701/v1/finops-1.csv.gz"
-    lines = [",".join(REPORT_COLUMNS)]
-    for n in range(40):
-        amount = "1.25" if n else "1.250000005"
-        lines.append(f"{PAYER},10000000000{n % 4},Usage,AmazonEC2,2026-06-{n % 28 + 1:02d}T00:00:00Z,{amount},USD,{n}")
-    (folder / key).parent.mkdir(parents=True)
-    (folder / key).write_bytes(gzip.compress("\n".join(lines).encode() + b"\n"))
-    columns = [dict(zip(("category", "name"), column.split("/"), strict=True)) for column in REPORT_COLUMNS]
-    manifest = {
-        "assemblyId": "v1",
-        "account": PAYER,
-        "columns": columns,
-        "charset": "UTF-8",
-        "compression": "GZIP",
-        "contentType": "text/csv",
-        "reportName": "finops",
-        "billingPeriod": {"start": "20260601T000000.000Z", "end": "20260701T000000.000Z"},
-        "bucket": "finops",
-        "reportKeys": [key],
-    }
-    (folder / "finops/20260601-20260701/finops-Manifest.json").write_text(json.dumps(manifest))
-    return folder
-
-
 Scenario = Callable[[Case], Awaitable[Counter[str]]]
 CASES: dict[str, Scenario] = {
     "ledger.record:start": submission,
@@ -239,6 +186,8 @@ CASES: dict[str, Scenario] = {
     "cost.import_delivery:before-append": cost,
     "cost.import_delivery:after-append": cost,
     "cost.record_first_bills:after-append": cost,
+    "cost.record_restatements:before-append": restated,
+    "cost.record_restatements:after-append": restated,
     "accounts.receive:before-append": vended,
     "accounts.receive:after-append": vended,
     "accounts.align:after-append": vended,
