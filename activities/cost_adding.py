@@ -22,7 +22,7 @@ from activities.cost_grouping import (
     named_tags_sql,
     tags_sql,
 )
-from activities.cost_lines import Part, count_lines, explain
+from activities.cost_lines import Part, count_lines, explain, explain_overflow
 from activities.cost_readers import Readable, container_of, not_parquet, readable
 from activities.cost_source import Source
 from domain.report_format import ReportFormat
@@ -49,7 +49,7 @@ _INTO_TAGS = f"INSERT INTO tags ({', '.join(TAGS_COLUMNS)}) "
 # The engine's own tables need twice the memory while they are filled, and cannot be put aside as a whole.
 _INTO_FILE = "COPY ({query}) TO {path} (FORMAT parquet, ROW_GROUP_SIZE 20480)"
 _OF_KIND = "SELECT * FROM {table} WHERE kind = '{kind}'"
-_SAYS_LITTLE = (duckdb.InvalidInputException, duckdb.OutOfRangeException, duckdb.ConversionException)
+_SAYS_LITTLE = (duckdb.InvalidInputException, duckdb.ConversionException)
 """What DuckDB says where the values of a report, taken together, are too much for it."""
 
 
@@ -124,6 +124,8 @@ class Adding:
         explain(self._connection, batch, self._format, parallel=parallel)
         if is_parquet:
             self._find_damaged(batch)
+        if isinstance(error, duckdb.OutOfRangeException):
+            explain_overflow(self._connection, batch, self._format, parallel=parallel)
         if not isinstance(error, _SAYS_LITTLE):
             raise error
         first_line = str(error).partition("\n")[0]

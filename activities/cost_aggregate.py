@@ -30,7 +30,7 @@ from activities.cost_control import Control, control_of, require_equal, totals_o
 from activities.cost_damage import damaged
 from activities.cost_files import Report
 from activities.cost_grouping import METRICS
-from activities.cost_lines import Part
+from activities.cost_lines import TOO_MUCH, Part
 from activities.cost_readers import SAFE_SETTINGS
 from activities.cost_slices import DETAIL_ROWS_PER_MB, RESOURCES_ROWS_PER_MB, slices_of
 from activities.cost_watch import watched
@@ -221,6 +221,8 @@ def engine_errors(memory_mb: int) -> Iterator[None]:
             f"The report cannot be added up with {memory_mb} MB of memory: set ALLOT_COST_MEMORY_MB higher.",
             code="OutOfMemory",
         ) from None
+    except duckdb.OutOfRangeException:
+        raise damaged(f"The costs of the report {TOO_MUCH}", "BadPart") from None
     except duckdb.IOException as error:
         first_line = str(error).partition("\n")[0]
         raise Unavailable(f"The report could not be added up ({first_line}): it will be tried again.") from None

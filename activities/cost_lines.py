@@ -9,18 +9,25 @@ import csv
 import gzip
 import re
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import NoReturn
 
 import duckdb
 
 from activities.cost_canonical import canonical_sql
-from activities.cost_checks import Check, checks_of
-from activities.cost_damage import bad_line, damaged
+from activities.cost_checks import Check, checks_of, money_sql
+from activities.cost_columns import Kind
+from activities.cost_damage import bad_line, damaged, shown
 from activities.cost_dialect import DUCKDB
 from activities.cost_readers import LINE_BYTES_MAX, Part, Readable, container_of, not_parquet, readable
+from domain.cost_metric import COST_SCALE
 from domain.errors import DamagedReport
+from domain.money import AMOUNT_DIGITS_MAX, plain
 from domain.report_format import ReportFormat
 
-__all__ = ["Part", "count_lines", "explain", "lines_sql"]
+__all__ = ["TOO_MUCH", "Part", "count_lines", "explain", "explain_overflow", "lines_sql"]
+
+TOO_MUCH = f"add up to more than {AMOUNT_DIGITS_MAX - COST_SCALE} digits before the point"
 
 
 def lines_sql(
@@ -46,6 +53,37 @@ def explain(
     for part in parts:
         for each in readable([part], report_format, parallel=parallel):
             _explain_part(connection, part, each)
+
+
+def explain_overflow(
+    connection: duckdb.DuckDBPyConnection, parts: Sequence[Part], report_format: ReportFormat, *, parallel: bool
+) -> NoReturn:
+    """Raises DamagedReport for the largest of costs that are too much together: each of them alone is a cost."""
+    largest = [
+        found
+        for part in parts
+        for each in readable([part], report_format, parallel=parallel)
+        if (found := _largest(connection, part, each))
+    ]
+    if not largest:
+        raise damaged(f"The costs of the report {TOO_MUCH}", "BadPart")
+    cost, part_name, line_item = max(largest)
+    raise damaged(
+        f"The costs of the report {TOO_MUCH}. The largest, {plain(cost)}, is of line item {shown(line_item)} "
+        f"in the part {part_name}",
+        "BadPart",
+    )
+
+
+def _largest(connection: duckdb.DuckDBPyConnection, part: Part, each: Readable) -> tuple[Decimal, str, str] | None:
+    money = [column.name for column in each.source.columns if column.kind is Kind.MONEY]
+    costs = ", ".join(f"abs({money_sql(name, each.source.types[name], DUCKDB)})" for name in money)
+    query = (
+        f"SELECT greatest({costs}) AS cost, {_line_item(each)} AS line_item FROM ({each.raw}) "  # noqa: S608 - ours
+        "WHERE cost IS NOT NULL ORDER BY cost DESC LIMIT 1"
+    )
+    found = connection.execute(query).fetchone()
+    return (found[0], part.name, found[1] or "") if found else None
 
 
 def count_lines(part: Part) -> int:

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from activities import cost_aggregate
+from activities import cost_aggregate, cost_unpack
 from activities.contracts import Progress
 from activities.cost_adding import Adding
 from activities.cost_aggregate import Aggregate, aggregated
@@ -235,11 +235,6 @@ def test_the_longest_service_and_the_finest_and_largest_cost_are_kept() -> None:
         assert aggregate.control.totals == {"Usage": Decimal("99999999999999999999999998.999999999999")}
 
 
-def test_a_sum_that_is_too_large() -> None:
-    with pytest.raises(DamagedReport, match="The report cannot be added up"), added_up([line("9" * 26)] * 200):
-        pass
-
-
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -338,3 +333,16 @@ def test_any_report_adds_up_exactly(parts: list[list[dict[str, str]]]) -> None:
         assert aggregate.control.totals == expected
         assert {(a, s, t, str(d)): cost for a, s, t, d, cost in rows_of(aggregate)} == rows
         assert aggregate.control.lines == sum(map(len, parts))
+
+
+def test_costs_that_are_too_much_together_are_told_with_the_largest() -> None:
+    lines = [line("7" * 26), line("9" * 26, LineItemId="line-2")]
+    told = r"more than 26 digits .* The largest, 9{26}\.?0*, is of line item 'line-2' in the part made-00001.csv.gz\."
+    with pytest.raises(DamagedReport, match=told), added_up(lines):
+        pass
+
+
+def test_costs_that_are_too_much_with_those_of_parts_read_before_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cost_unpack, "BATCH_PACKED_BYTES", 1)
+    with pytest.raises(DamagedReport, match="more than 26 digits"), added_up([line("7" * 26)], [line("9" * 26)]):
+        pass
