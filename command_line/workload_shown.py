@@ -21,11 +21,9 @@ OVER = "red"
 RESOURCES_SHOWN_MAX = 20
 
 
-def drift_percent(estimate: Decimal, actual: Decimal) -> str:
+def drift_percent(estimate: Decimal, drift: Decimal) -> str:
     """Of the estimate, with a sign and one decimal; empty where nothing was estimated."""
-    if not estimate:
-        return ""
-    return f"{(actual - estimate) * 100 / estimate:+.1f} %"
+    return f"{drift * 100 / estimate:+.1f} %" if estimate else ""
 
 
 def list_tables(found: Sequence[WorkloadSummary], today: date) -> list[ConsoleRenderable | str]:
@@ -62,47 +60,45 @@ def workload_tables(workload: WorkloadDetail, today: date) -> Iterator[ConsoleRe
     name = f"{workload.title} ({workload.workload})" if workload.title != workload.workload else workload.workload
     yield f"Workload {name} of {workload.product}, in account {workload.account_id}"
     if workload.months:
-        yield _drift(workload)
+        yield from _drift(workload)
     if workload.submitted and workload.state is not State.APPROVED:
         yield _submitted(workload)
     yield from _standing(workload, today)
     yield from _resources(workload)
 
 
-def _drift(workload: WorkloadDetail) -> ConsoleRenderable:
+def _drift(workload: WorkloadDetail) -> Iterator[ConsoleRenderable | str]:
     """Per month and component, and in all: estimate, actual, and how far they are apart."""
     columns = (Column("Month"), Column("Component"), *figures("Estimate", "Actual", "Drift", "Drift %"))
     rows = [
-        Styled(_line(str(one.month), one.component, one.estimate, one.actual, workload), OVER if one.drift > 0 else "")
-        for one in workload.months
+        Styled(_line(str(one.month), [one], workload), OVER if (one.drift or 0) > 0 else "") for one in workload.months
     ]
-    rows += [Styled(_line("Total", name, *sums, workload), "bold") for name, sums in _by_component(workload.months)]
-    whole = (total([one.estimate for one in workload.months]), total([one.actual for one in workload.months]))
-    title = (
-        f"Approved estimate and actual cost ({workload.metric.replace('_', ' ')}), {workload.currency or ''}".rstrip(
-            ", "
-        )
+    for name in dict.fromkeys(one.component for one in workload.months):
+        months = [one for one in workload.months if one.component is name]
+        rows.append(Styled(_line("Total", months, workload), "bold"))
+    metric = workload.metric.replace("_", " ")
+    title = f"Approved estimate and actual cost ({metric}), {workload.currency or ''}".rstrip(", ")
+    yield table(title, columns, rows, ("Total", "", *_figures(workload.months, workload)))
+    if not all(one.billed for one in workload.months):
+        yield "Drift is of months that were billed."
+
+
+def _line(month: str, of_component: Sequence[ComponentMonth], workload: WorkloadDetail) -> tuple[str, ...]:
+    return (month, of_component[0].component, *_figures(of_component, workload))
+
+
+def _figures(months: Sequence[ComponentMonth], workload: WorkloadDetail) -> tuple[str, ...]:
+    """Estimate and actual of all these months, and the drift of those that were billed."""
+    estimate, actual = (total([getattr(one, name) for one in months]) for name in ("estimate", "actual"))
+    of_billed = total([one.estimate for one in months if one.billed])
+    drift = total([one.drift for one in months if one.drift is not None])
+    is_billed = any(one.billed for one in months)
+    return (
+        money(estimate, workload.currency),
+        money(actual, workload.currency) if is_billed else "",
+        money(drift, workload.currency) if is_billed else "",
+        drift_percent(of_billed, drift) if is_billed else "",
     )
-    return table(title, columns, rows, _line("Total", "", *whole, workload))
-
-
-def _by_component(months: Sequence[ComponentMonth]) -> list[tuple[str, tuple[Decimal, Decimal]]]:
-    names = dict.fromkeys(one.component for one in months)
-    return [
-        (
-            name,
-            (
-                total([one.estimate for one in months if one.component is name]),
-                total([one.actual for one in months if one.component is name]),
-            ),
-        )
-        for name in names
-    ]
-
-
-def _line(month: str, component: str, estimate: Decimal, actual: Decimal, workload: WorkloadDetail) -> tuple[str, ...]:
-    amounts = (money(amount, workload.currency) for amount in (estimate, actual, actual - estimate))
-    return (month, component, *amounts, drift_percent(estimate, actual))
 
 
 def _submitted(workload: WorkloadDetail) -> ConsoleRenderable:

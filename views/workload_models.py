@@ -58,11 +58,13 @@ class ComponentMonth(Model):
     component: Component
     estimate: Amount
     actual: Amount
+    billed: bool
+    """Whether a cost report was imported for it, or for a later month. What has not been billed has not drifted."""
 
     @property
-    def drift(self) -> Decimal:
-        """Above zero: more than was estimated."""
-        return self.actual - self.estimate
+    def drift(self) -> Decimal | None:
+        """Above zero: more than was estimated. None where nothing was billed yet."""
+        return self.actual - self.estimate if self.billed else None
 
 
 class ClaimDetail(Model):

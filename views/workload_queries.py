@@ -82,6 +82,7 @@ class WorkloadViews(AccountViews):
             if found is None:
                 return None
             actual, metric = _actual(cursor, about)
+            newest = _newest_period(cursor)
             claims = cursor.execute(_CLAIMS, about | {"limit": CLAIMS_SHOWN_MAX}).fetchall()
             names = directory.names(cursor, [found[person] for person in _PERSONS])
         summary = _summary(found)
@@ -93,7 +94,7 @@ class WorkloadViews(AccountViews):
             **{f"{person}_name": names.get(found[person], "") for person in _PERSONS},
             submitted=_by_month(found["submitted"], found["currency"]),
             approved=counted(approved, found["ends_on"]),
-            months=_months(counted(approved, found["ends_on"]), actual, found["currency"]),
+            months=_months(counted(approved, found["ends_on"]), actual, found["currency"], newest),
             metric=metric,
             resources=tuple(_claim(row) for row in claims),
         )
@@ -111,8 +112,7 @@ class WorkloadViews(AccountViews):
     def newest_period(self) -> Month | None:
         """The last month of which a cost report was imported."""
         with self.snapshot() as cursor:
-            found = cursor.execute("SELECT max(billing_period) FROM cost_periods").fetchone()
-        return Month.of(found[0]) if found and found[0] else None
+            return _newest_period(cursor)
 
     def claims_on(self, day: date) -> list[tuple[str, str, str, str, str, date]]:
         """Account, resource, product, workload, component and first day of every claim that holds on that day."""
@@ -123,6 +123,11 @@ class WorkloadViews(AccountViews):
         """Accounts and keys of all resources that were claimed at any time; see `views.claims.ever_claimed`."""
         with self.snapshot() as cursor:
             return ever_claimed(cursor, account_ids)
+
+
+def _newest_period(cursor: Cursor[Any]) -> Month | None:
+    found = cursor.execute("SELECT max(billing_period) FROM cost_periods").fetchone()
+    return Month.of(found[0]) if found and found[0] else None
 
 
 def _summary(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,7 +166,9 @@ def _actual(cursor: Cursor[Any], about: Mapping[str, Any]) -> tuple[Actual, str]
     return actual, " and ".join(sorted({metric for _, _, metric, _ in rows})) or DEFAULT_METRIC.value
 
 
-def _months(estimate: Amounts, actual: Actual, currency: str) -> tuple[ComponentMonth, ...]:
+def _months(
+    estimate: Amounts, actual: Actual, currency: str, newest_period: Month | None
+) -> tuple[ComponentMonth, ...]:
     """By month, then component; what has neither is left out."""
     estimated = {(month, component): months[month] for component, months in estimate.items() for month in months}
     order = list(Component)
@@ -172,6 +179,7 @@ def _months(estimate: Amounts, actual: Actual, currency: str) -> tuple[Component
             component=component,
             estimate=tidy(estimated.get((month, component), Decimal(0)), currency),
             actual=tidy(actual.get((month, component), Decimal(0)), currency),
+            billed=newest_period is not None and month <= newest_period,
         )
         for month, component in keys
     )

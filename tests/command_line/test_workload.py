@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
@@ -157,11 +158,17 @@ def test_drift_is_what_claimed_resources_cost_against_the_approved_estimate(
     assert lines == [
         (str(BEFORE), "application", "30.00", "45.00", "15.00"),
         (str(BEFORE), "database", "0.00", "1.000000000001", "1.000000000001"),
-        (str(MONTH), "application", "10.00", "0.00", "-10.00"),
+        (str(MONTH), "application", "10.00", "0.00", None),
     ]
     text = allot("workload", "show", PRODUCT, "Basket").out
     assert "actual cost (unblended), USD" in text
     assert "+50.0 %" in text
+    assert "-100.0 %" not in text  # this month was not billed yet
+    assert "Drift is of months that were billed." in text
+    (whole,) = [
+        one for one in text.splitlines() if "Total" in one and "application" not in one and "database" not in one
+    ]
+    assert re.findall(r"[\d.,+-]+", whole) == ["40.00", "46.00", "16.00", "+53.3"]
     assert "Total" in text
 
     company.do(ChooseMetric, "Fin", fiscal_year=BEFORE.year, metric="net_amortized")
