@@ -58,7 +58,7 @@ class Control:
         """
         amortized = _whole(self.metric_totals[CostMetric.AMORTIZED])
         with_upfront = EXACT.add(EXACT.add(amortized, self.upfront), self.true_up)
-        return EXACT.subtract(with_upfront, _whole(self.totals))
+        return EXACT.subtract(with_upfront, _whole(self.totals)).normalize(EXACT)
 
 
 def without_unblended(totals: Totals) -> dict[str, dict[str, Decimal]]:
