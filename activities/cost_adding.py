@@ -22,7 +22,7 @@ from activities.cost_grouping import (
     named_tags_sql,
     tags_sql,
 )
-from activities.cost_lines import Part, count_lines, explain, explain_overflow
+from activities.cost_lines import Part, count_lines, explain, explain_overflow, unreadable
 from activities.cost_readers import Readable, container_of, not_parquet, readable
 from activities.cost_source import Source
 from domain.report_format import ReportFormat
@@ -122,8 +122,7 @@ class Adding:
         if parallel and not is_parquet and isinstance(error, duckdb.NotImplementedException):
             raise error
         explain(self._connection, batch, self._format, parallel=parallel)
-        if is_parquet:
-            self._find_damaged(batch)
+        self._find_damaged(batch, parallel)
         if isinstance(error, duckdb.OutOfRangeException):
             explain_overflow(self._connection, batch, self._format, parallel=parallel)
         if not isinstance(error, _SAYS_LITTLE):
@@ -137,16 +136,17 @@ class Adding:
         query = f"SELECT coalesce(bool_or(is_bad), false) FROM {_parquet(files)}"  # noqa: S608 - ours
         return bool(files) and bool(self._one(query))
 
-    def _find_damaged(self, batch: Sequence[Part]) -> None:
+    def _find_damaged(self, batch: Sequence[Part], parallel: bool) -> None:
         """Raises DamagedReport for the first part with a column that cannot be read; `explain` looks at no tags."""
         for part in batch:
-            for each in readable([part], self._format, parallel=True):
+            is_parquet = container_of(part) == "parquet"
+            for each in readable([part], self._format, parallel=parallel and is_parquet):
                 try:
                     self._connection.execute(f"SELECT count(hash(line)) FROM ({each.raw}) AS line")  # noqa: S608 - ours
-                except duckdb.OutOfMemoryException:
+                except (duckdb.OutOfMemoryException, duckdb.InterruptException):
                     raise
-                except duckdb.Error:
-                    raise not_parquet(part) from None
+                except duckdb.Error as error:
+                    raise (not_parquet(part) if is_parquet else unreadable(part, str(error))) from None
 
     def _add_alike(self, each: Readable) -> None:
         execute, raw, source = self._connection.execute, each.raw, each.source

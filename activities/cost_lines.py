@@ -25,7 +25,7 @@ from domain.errors import DamagedReport
 from domain.money import AMOUNT_DIGITS_MAX, plain
 from domain.report_format import ReportFormat
 
-__all__ = ["TOO_MUCH", "Part", "count_lines", "explain", "explain_overflow", "lines_sql"]
+__all__ = ["TOO_MUCH", "Part", "count_lines", "explain", "explain_overflow", "lines_sql", "unreadable"]
 
 TOO_MUCH = f"add up to more than {AMOUNT_DIGITS_MAX - COST_SCALE} digits before the point"
 
@@ -111,7 +111,7 @@ def _explain_part(connection: duckdb.DuckDBPyConnection, part: Part, each: Reada
     except duckdb.InvalidInputException as error:
         if container_of(part) == "parquet":
             raise not_parquet(part) from None
-        raise _unreadable(part, str(error)) from None
+        raise unreadable(part, str(error)) from None
     except (duckdb.OutOfMemoryException, duckdb.InterruptException):
         raise
     except duckdb.Error:
@@ -136,8 +136,8 @@ def _bad_line(part: Part, check: Check, each: Readable, line_item: str | None, v
     return bad_line(part.name, each.source.headers[check.column.name], line_item, value, check.complaint)
 
 
-def _unreadable(part: Part, message: str) -> DamagedReport:
-    """Without the line itself, which the engine quotes: it may hold anything."""
+def unreadable(part: Part, message: str) -> DamagedReport:
+    """CSV, by what the engine says of it, without the line itself, which the engine quotes: it may hold anything."""
     line = match[1] if (match := re.search(r"Error on Line: (\d+)", message)) else "?"
     reasons = re.search(
         r"Expected Number of Columns: \d+ Found: \d+|unterminated quote|Invalid unicode|Maximum line size", message

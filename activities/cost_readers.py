@@ -169,6 +169,7 @@ def _raw_sql(parts: Sequence[Part], shape: Shape, source: Source, parallel: bool
 
 
 def _read_csv(parts: Sequence[Part], columns: int, compression: str, parallel: bool) -> str:
+    # A line with values beyond the last column is an error, unless all of them are empty.
     types = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(columns))
     return (
         f"read_csv([{_paths(parts)}], columns = {{{types}}}, auto_detect = false, header = true, delim = ',', "

@@ -220,6 +220,8 @@ def _csv_rows(path: Path) -> Iterator[tuple[Any, bool]]:
     header = [name.strip().lower() for name in next(reader)]
     for row in reader:
         if row:
+            while len(row) > len(header) and not row[-1]:
+                row.pop()  # nothing beyond the last column is nothing
             yield _cost_of(dict(zip(header, row, strict=True)))
 
 

@@ -94,8 +94,9 @@ def test_twenty_thousand_damaged_reports_harm_nobody() -> None:
     assert min(counts.values()) > MANY / 10, counts
 
 
-@pytest.mark.parametrize("number", [106, 420, 789, 2162, 4010, 5667])
+@pytest.mark.parametrize("number", [106, 420, 789, 2162, 4010, 5667, 6743, 17496])
 def test_what_was_found_once_is_not_missed_again(number: int, tmp_path: Path) -> None:
-    """Pages of Parquet that raise an error without a class; gzip within gzip; a part without columns of split
-    costs; costs that are too much together; a part that a manifest names twice, by other names; floats of 32 bits."""
+    """Pages of Parquet that raise an error without a class; gzip within gzip; a part without columns of split costs;
+    costs that are too much together; a part that a manifest names twice, by other names; floats of 32 bits; tags that
+    are not UTF-8; a line that goes on with commas."""
     assert outcome(number, tmp_path / "mutant") in ("accepted", "refused")
