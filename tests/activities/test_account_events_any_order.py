@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -54,12 +55,15 @@ class Life:
     def __init__(self, intake: Intake, earlier: list[str]) -> None:
         self._intake, self._known = intake, earlier
         self.account_id = intake.vend(f"shop-{len(earlier)}")
+        self._began = time.time()
         earlier.append(self.account_id)
 
     def happens(self, event: str) -> None:
         DOINGS[event](self._intake, self.account_id)
 
     def leaves(self) -> None:
+        """In a later second than it has joined in: events are told in whole seconds, and would be of before."""
+        time.sleep(max(0.0, self._began + 1 - time.time()))
         self._intake.remove(self.account_id)
 
     def told(self, *events: str, hours_late: int = 0) -> None:

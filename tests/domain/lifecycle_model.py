@@ -102,8 +102,9 @@ class Model:
         return self.now.astimezone(OFFICE).date()
 
     def behind(self, who: str) -> list[str]:
-        """Whose grants count when somebody acts: their own first."""
-        return [who, *(by for by, to, first, last in self.delegated if to == who and first <= self.today <= last)]
+        """Whose grants count when somebody acts: their own first. Whoever was deactivated is passed over."""
+        given = [by for by, to, first, last in self.delegated if to == who and first <= self.today <= last]
+        return [who, *(by for by in given if by not in self.inactive)]
 
     def is_finance(self, who: str) -> bool:
         return ("financial_admin", "/") in self.held[who]
