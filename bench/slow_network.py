@@ -47,4 +47,4 @@ class _Network:
         """Takes the line for so many bytes; the seconds until they have passed."""
         with self._lock:
             self._free_at = max(self._free_at, time.perf_counter()) + size / self._bytes_per_s
-            return self._free_at - time.perf_counter()
+            return max(0.0, self._free_at - time.perf_counter())
