@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from temporalio.client import Client
+from temporalio.client import Client, ScheduleHandle
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
 
@@ -14,6 +14,7 @@ from workflows import search_attributes
 
 ENDED_WITHIN_S = 10.0
 """A worker that is told to stop. Most take milliseconds."""
+SHOWN_WITHIN_S = 20.0
 
 
 async def register_search_attributes(client: Client) -> None:
@@ -41,3 +42,11 @@ async def working(worker: Worker) -> AsyncIterator[None]:
         stopping.cancel()
     if running.done():
         running.result()
+
+
+async def pause(schedule: ScheduleHandle, note: str) -> None:
+    """As an operator does, who sees that it is paused: the server shows it a moment later."""
+    await schedule.pause(note=note)
+    async with asyncio.timeout(SHOWN_WITHIN_S):
+        while not (await schedule.describe()).schedule.state.paused:  # noqa: ASYNC110 - nobody else tells us
+            await asyncio.sleep(0.05)

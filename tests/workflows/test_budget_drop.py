@@ -35,6 +35,7 @@ from domain.process import (
 )
 from file_store import FileStore, name_of
 from settings import Settings
+from tests.support.temporal import pause
 from tests.workflows.stage import LEAD, ORGANIZATION, OWNER, Stage, at_work, company, make_admin, on_stage
 from tests.workflows.test_worker import WITHIN_S, end_of, logged, started
 from workflows.schedules import ensure_budget_drop, ensure_schedules
@@ -190,7 +191,7 @@ async def test_the_schedule_is_there_while_there_is_a_drop(temporal_client: Clie
     with pytest.raises(RPCError):
         await handle.describe()
     await ensure_schedules(temporal_client, 5, 3)
-    await handle.pause(note="The bucket is moved today")
+    await pause(handle, "The bucket is moved today")
     await ensure_budget_drop(temporal_client, 7)
     schedule = (await handle.describe()).schedule
     assert [interval.every for interval in schedule.spec.intervals] == [timedelta(minutes=7)]

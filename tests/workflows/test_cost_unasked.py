@@ -23,6 +23,7 @@ from domain.cost_process import (
 from domain.errors import AllotError, BadInput
 from domain.process import CostSource, WorkflowName
 from tests.support.cost_reports import MadeReport, line
+from tests.support.temporal import pause
 from tests.workflows.cost_scenarios import NO_QUEUE, CostMessages, came
 from tests.workflows.stage import at_work, company, current_details
 from tests.workflows.test_worker import WITHIN_S, end_of, logged, started
@@ -41,7 +42,7 @@ async def test_each_source_has_a_schedule_of_its_own_while_it_is_configured(temp
     name, other = (f"payer-{uuid4().hex[:8]}" for _ in range(2))
     handle, second = (temporal_client.get_schedule_handle(cost_schedule_id(one)) for one in (name, other))
     await ensure_cost_watches(temporal_client, [name, other], 360)
-    await handle.pause(note="The bucket is moved today")
+    await pause(handle, "The bucket is moved today")
     await ensure_cost_watches(temporal_client, [name, other], 60)
     schedule = (await handle.describe()).schedule
     assert [interval.every for interval in schedule.spec.intervals] == [timedelta(minutes=60)]

@@ -9,6 +9,7 @@ from temporalio.client import Client, ScheduleOverlapPolicy
 
 from domain.hierarchy import NodePath
 from domain.process import ORGANIZATION_SYNC_SCHEDULE_ID
+from tests.support.temporal import pause
 from workflows import search_attributes
 from workflows.schedules import ensure_schedules
 
@@ -23,7 +24,7 @@ async def test_search_attributes_are_registered_as_often_as_one_likes(temporal_c
 async def test_the_schedule_is_created_updated_and_stays_paused(temporal_client: Client) -> None:
     handle = temporal_client.get_schedule_handle(ORGANIZATION_SYNC_SCHEDULE_ID)
     await ensure_schedules(temporal_client, 5)
-    await handle.pause(note="AWS is moved today")
+    await pause(handle, "AWS is moved today")
     try:
         await ensure_schedules(temporal_client, 7)
         schedule = (await handle.describe()).schedule
