@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
+from typing import IO
 
 from embedded.errors import Missing, StartFailed
 from embedded.ports import LOOPBACK, accepts, free_port
@@ -42,6 +45,7 @@ class TemporalServer:
         self._program, self.log, self._database, self._ui = program, log, database, ui
         self.port = self.ui_port = 0
         self.child: Child | None = None
+        self._lock: IO[str] | None = None
 
     @property
     def address(self) -> str:
@@ -53,6 +57,7 @@ class TemporalServer:
 
     def launch(self, *, preferred_ports: bool = False) -> Child:
         """Starts the server; `wait` returns when it answers."""
+        preferred_ports = preferred_ports and self._is_first()
         self.port = free_port(PORT if preferred_ports else None)
         command = [str(self._program), "server", "start-dev", "--ip", LOOPBACK, "--port", str(self.port)]
         if self._ui:
@@ -66,18 +71,36 @@ class TemporalServer:
         self.child = launch("Temporal", command, self.log, environment=_plain_environment())
         return self.child
 
+    def _is_first(self) -> bool:
+        """Whether nobody else starts a server with the preferred ports at this moment: both would find them free."""
+        path = Path(tempfile.gettempdir()) / f"allot-{os.getuid()}-{PORT}.lock"
+        self._lock = path.open("w")  # held until it serves
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
     def wait(self) -> None:
         if self.child is None:
             raise StartFailed("Temporal was not launched")
-        self.child.wait_until(self._serves, START_WITHIN_S)
+        try:
+            self.child.wait_until(self._serves, START_WITHIN_S)
+        finally:
+            self._let_others_start()
 
     def start(self) -> None:
         self.launch()
         self.wait()
 
     def stop(self) -> None:
+        self._let_others_start()
         if self.child is not None:
             self.child.stop()
+
+    def _let_others_start(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
 
     def _serves(self) -> bool:
         """Whether the namespace can be used, which comes a moment after the port is open."""
