@@ -74,10 +74,11 @@ class TemporalServer:
     def _is_first(self) -> bool:
         """Whether nobody else starts a server with the preferred ports at this moment: both would find them free."""
         path = Path(tempfile.gettempdir()) / f"allot-{os.getuid()}-{PORT}.lock"
-        self._lock = path.open("w")  # held until it serves
-        try:
+        try:  # the folder is everybody's: no link is followed, and nothing is written
+            opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            self._lock = os.fdopen(opened, "r+")  # held until it serves
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except OSError:
             return False
         return True
 
