@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+import logging
 from datetime import timedelta
 
+from temporalio.api.workflowservice.v1 import UpdateScheduleRequest
 from temporalio.client import (
     Client,
     Schedule,
@@ -15,8 +18,6 @@ from temporalio.client import (
     SchedulePolicy,
     ScheduleSpec,
     ScheduleState,
-    ScheduleUpdate,
-    ScheduleUpdateInput,
 )
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -35,8 +36,13 @@ from domain.process_texts import budget_drop_summary, organization_sync_summary
 
 CATCH_UP = timedelta(minutes=1)
 """Passes missed for longer than this are left out: one pass reads everything anyway."""
+TAKEN_WITHIN = timedelta(seconds=20)
+"""For a schedule to be changed. Most are within a second."""
+LOOK_EVERY = timedelta(milliseconds=50)
 NOTE = "Set up by `allot setup`, which takes its interval from ALLOT_ORGANIZATION_SYNC_MINUTES."
 DROP_NOTE = "There while ALLOT_BUDGET_DROP is set; its interval is ALLOT_BUDGET_DROP_MINUTES."
+
+logger = logging.getLogger(__name__)
 
 
 def organization_sync(every_minutes: int) -> Schedule:
@@ -99,12 +105,49 @@ async def ensure_budget_drop(client: Client, every_minutes: int) -> int:
 
 
 async def ensure_schedule(client: Client, schedule_id: str, wanted: Schedule) -> None:
-    """Creates or updates. Raises RPCError."""
+    """Creates, or updates and waits until it is taken. Raises RPCError, Unavailable.
+
+    The server takes messages to a schedule one task after the other, and within one task an update after a pause: an
+    update that is under way still would undo the pause of an operator who comes right after it.
+    """
     try:
         await client.create_schedule(schedule_id, wanted, trigger_immediately=False)
+        return
     except ScheduleAlreadyRunningError:
-        await client.get_schedule_handle(schedule_id).update(lambda found: _updated(found, wanted))
+        pass
+    try:
+        async with asyncio.timeout(TAKEN_WITHIN.total_seconds()):
+            while not await _update(client, schedule_id, wanted):
+                logger.info("Somebody else changed the schedule %s meanwhile: trying again", schedule_id)
+    except TimeoutError:
+        raise Unavailable(
+            f"Temporal has not changed the schedule {schedule_id} within {TAKEN_WITHIN.total_seconds():.0f} seconds."
+            " Look at the health of the server, then try again."
+        ) from None
 
 
-def _updated(found: ScheduleUpdateInput, wanted: Schedule) -> ScheduleUpdate:
-    return ScheduleUpdate(dataclasses.replace(wanted, state=found.description.schedule.state))
+async def _update(client: Client, schedule_id: str, wanted: Schedule) -> bool:
+    """Whether it was taken: not where the schedule was changed since it was read, which a pause does, too.
+
+    By the raw call, as the SDK's own update leaves out the token that says what was read.
+    """
+    handle = client.get_schedule_handle(schedule_id)
+    found = await handle.describe()
+    token = found.raw_description.conflict_token
+    schedule = dataclasses.replace(wanted, state=found.schedule.state)
+    await client.workflow_service.update_schedule(
+        UpdateScheduleRequest(
+            namespace=client.namespace,
+            schedule_id=schedule_id,
+            schedule=await schedule._to_proto(client),
+            conflict_token=token,
+            identity=client.identity,
+            request_id=f"{schedule_id}:{token.hex()}",
+        ),
+        retry=True,
+    )
+    while (now := await handle.describe()).raw_description.conflict_token == token:  # noqa: ASYNC110
+        await asyncio.sleep(LOOK_EVERY.total_seconds())
+    return now.info.last_updated_at != found.info.last_updated_at and (
+        now.schedule.spec.intervals == wanted.spec.intervals
+    )

@@ -45,8 +45,13 @@ async def working(worker: Worker) -> AsyncIterator[None]:
 
 
 async def pause(schedule: ScheduleHandle, note: str) -> None:
-    """As an operator does, who sees that it is paused: the server shows it a moment later."""
+    """As an operator does, who sees that it is paused."""
     await schedule.pause(note=note)
+    await shown(schedule, note)
+
+
+async def shown(schedule: ScheduleHandle, note: str) -> None:
+    """Until the server shows the state with that note, which is a moment after it was asked for."""
     async with asyncio.timeout(SHOWN_WITHIN_S):
-        while not (await schedule.describe()).schedule.state.paused:  # noqa: ASYNC110 - nobody else tells us
+        while (await schedule.describe()).schedule.state.note != note:  # noqa: ASYNC110 - nobody else tells us
             await asyncio.sleep(0.05)
