@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
 import duckdb
 
+from activities.contracts import Progress
 from activities.cost_damage import damaged
+from activities.cost_files import Report
 from activities.cost_grouping import (
     CONTROL_COLUMNS,
     TAGS_COLUMNS,
@@ -25,6 +28,8 @@ from activities.cost_grouping import (
 from activities.cost_lines import Part, count_lines, explain, explain_overflow, unreadable
 from activities.cost_readers import Readable, container_of, not_parquet, readable
 from activities.cost_source import Source
+from activities.cost_stream import streamed
+from activities.cost_unpack import unpack
 from domain.report_format import ReportFormat
 
 _MONEY = "DECIMAL(38, 12)"
@@ -49,8 +54,13 @@ _INTO_TAGS = f"INSERT INTO tags ({', '.join(TAGS_COLUMNS)}) "
 # The engine's own tables need twice the memory while they are filled, and cannot be put aside as a whole.
 _INTO_FILE = "COPY ({query}) TO {path} (FORMAT parquet, ROW_GROUP_SIZE 20480)"
 _OF_KIND = "SELECT * FROM {table} WHERE kind = '{kind}'"
+_STREAM = "stream"
 _SAYS_LITTLE = (duckdb.InvalidInputException, duckdb.ConversionException)
 """What DuckDB says where the values of a report, taken together, are too much for it."""
+
+
+class _BadLineError(Exception):
+    """Some line is bad; which one is not known yet."""
 
 
 class Adding:
@@ -61,9 +71,11 @@ class Adding:
         connection: duckdb.DuckDBPyConnection,
         report_format: ReportFormat,
         scratch: Path,
+        report: Report,
         columns: Iterable[str] = (),
     ) -> None:
         """`columns` are those of the whole report, which a batch of its parts may lack."""
+        self._report = report
         self._connection = connection
         self._format = report_format
         self._columns = tuple(columns)
@@ -88,33 +100,87 @@ class Adding:
                 self.add(half)
 
     def _add_together(self, batch: Sequence[Part]) -> None:
+        if any(container_of(part) != "parquet" for part in batch) and self._add_streamed(batch):
+            return
+        with self._as_files(batch) as files:
+            try:
+                self._add(files, parallel=True)
+            except duckdb.NotImplementedException:  # line breaks within texts; see lines_sql
+                before = self._lines()
+                self._add(files, parallel=False)
+                read = self._lines() - before
+                if read != (there := sum(count_lines(part) for part in files)):
+                    raise damaged(f"Of {there:,} lines of the report only {read:,} could be read", "BadPart") from None
+
+    def _add_streamed(self, batch: Sequence[Part]) -> bool:
+        """Whether CSV was read as it nearly always can be, without files of its text; if not, nothing was added."""
         try:
-            self._add(batch, parallel=True)
-        except duckdb.NotImplementedException:  # line breaks within texts; see lines_sql
-            before = self._lines()
-            self._add(batch, parallel=False)
-            read = self._lines() - before
-            if read != (there := sum(count_lines(part) for part in batch)):
-                raise damaged(f"Of {there:,} lines of the report only {read:,} could be read", "BadPart") from None
+            with self._whole():
+                for each in readable(batch, self._format, parallel=True, columns=self._columns):
+                    if each.container == "parquet":
+                        self._add_alike(each)
+                    else:
+                        self._add_stream(each)
+        except (duckdb.OutOfMemoryException, duckdb.InterruptException):
+            raise
+        except (duckdb.Error, _BadLineError):
+            return False
+        return True
+
+    def _add_stream(self, each: Readable) -> None:
+        with streamed(each) as stream:
+            self._connection.register(_STREAM, stream.reader)
+            try:
+                self._add_alike(each._replace(table=_STREAM))
+            except duckdb.Error:
+                if stream.failure:
+                    raise stream.failure from None
+                raise
+
+    @contextmanager
+    def _as_files(self, batch: Sequence[Part]) -> Iterator[Sequence[Part]]:
+        """Those that are packed, as files of text: DuckDB reads them with all processors, and numbers their lines."""
+        texts = [self._scratch / f"text-{number:05d}.csv" for number in range(len(batch))]
+        try:
+            yield [
+                unpack(part, text, self._tell) if container_of(part) == "gzip" else part
+                for part, text in zip(batch, texts, strict=True)
+            ]
+        finally:
+            for text in texts:
+                text.unlink(missing_ok=True)
+
+    def _tell(self, unpacked_bytes: int) -> None:
+        """Raises where the import is cancelled."""
+        self._report(Progress(step="unpacking", done=unpacked_bytes, whole=unpacked_bytes))
 
     def _add(self, batch: Sequence[Part], *, parallel: bool) -> None:
-        self._connection.begin()
-        files = len(self._files)
         try:
-            for each in readable(batch, self._format, parallel=parallel, columns=self._columns):
-                self._add_alike(each)
-            self._connection.commit()
+            with self._whole():
+                for each in readable(batch, self._format, parallel=parallel, columns=self._columns):
+                    self._add_alike(each)
         except (duckdb.OutOfMemoryException, duckdb.InterruptException):
+            raise
+        except duckdb.Error as error:  # damaged Parquet raises nearly any of them
+            self._explain(batch, error, parallel)
+        except _BadLineError:
+            explain(self._connection, batch, self._format, parallel=parallel)
+            raise AssertionError("a line was counted as bad, but none was found") from None
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """What is added within, or nothing of it. Raises _BadLineError where some line is bad."""
+        files = len(self._files)
+        self._connection.begin()
+        try:
+            yield
+            if self._bad(self._files[files:]):
+                raise _BadLineError
+        except BaseException:
             self._connection.rollback()
             del self._files[files:]
             raise
-        except duckdb.Error as error:  # damaged Parquet raises nearly any of them
-            self._connection.rollback()
-            del self._files[files:]
-            self._explain(batch, error, parallel)
-        if self._bad(self._files[files:]):
-            explain(self._connection, batch, self._format, parallel=parallel)
-            raise AssertionError("a line was counted as bad, but none was found")
+        self._connection.commit()
 
     def _explain(self, batch: Sequence[Part], error: duckdb.Error, parallel: bool) -> NoReturn:
         """Raises what is wrong with a batch, or the error where that may pass, or be a matter of how it was read."""
@@ -151,7 +217,7 @@ class Adding:
     def _add_alike(self, each: Readable) -> None:
         execute, raw, source = self._connection.execute, each.raw, each.source
         detail = self._new_file()
-        if container_of(each.parts[0]) == "parquet":  # read for each kind, as only what that needs is read
+        if each.container == "parquet":  # read for each kind, as only what that needs is read
             execute(_INTO_FILE.format(query=detail_sql(raw, source), path=_quoted(detail)))
             execute(_INTO_CONTROL + control_sql(raw, source))
             if has_tags(source):

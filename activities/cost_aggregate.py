@@ -176,9 +176,9 @@ def aggregated(
     connection = connect(scratch, memory_mb)
     try:
         with engine_errors(memory_mb):
-            with watched(connection, report, "adding up"), batches_of(parts, scratch, report) as batches:
-                adding = Adding(connection, report_format, scratch, columns)
-                for batch in batches:
+            with watched(connection, report, "adding up"):
+                adding = Adding(connection, report_format, scratch, report, columns)
+                for batch in batches_of(parts, scratch):
                     adding.add(batch)
                 adding.finish()
                 control = finished(connection)

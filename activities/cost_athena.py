@@ -85,7 +85,7 @@ def aggregated_by_athena(
     connection = connect(scratch, memory_mb)
     try:
         with engine_errors(memory_mb):
-            adding = Adding(connection, accepted.manifest.format, scratch)
+            adding = Adding(connection, accepted.manifest.format, scratch, report)
             athena, manifest = Athena(limits.place, report), accepted.manifest
             reading = _Reading(athena, limits.place, manifest, connection, adding, scratch, report, room)
             for number, group in enumerate(alike):

@@ -64,8 +64,29 @@ class Readable(NamedTuple):
     """Parts that are alike, with a query of their raw lines (see `canonical_sql`)."""
 
     parts: tuple[Part, ...]
+    container: str
     source: Source
-    raw: str
+    all_places: tuple[str, ...]
+    """Names of all columns, as the table has them. In CSV they are names of our own: those of a report may differ in
+    case only, which DuckDB does not tell apart."""
+    table: str
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Names of the columns that are asked for."""
+        source = self.source
+        wanted = {*source.places.values(), *(tag.place for tag in source.tags)}
+        wanted |= {source.tag_map} if source.tag_map is not None else set()
+        return tuple(self.all_places[place] for place in sorted(wanted))
+
+    @property
+    def raw(self) -> str:
+        names, source = self.all_places, self.source
+        selected = [f"{names[place]} AS {name}" for name, place in source.places.items()]
+        selected += [f"{names[tag.place]} AS tag_{number}" for number, tag in enumerate(source.tags)]
+        if source.tag_map is not None:
+            selected.append(f"{names[source.tag_map]} AS tag_map")
+        return f"SELECT {', '.join(selected)} FROM {self.table}"  # noqa: S608 - names and paths are quoted
 
 
 def readable(
@@ -84,8 +105,12 @@ def readable(
     return [
         Readable(
             tuple(alike[shape]),
+            shape.container,
             replace(source, report_columns=of_report),
-            _raw_sql(alike[shape], shape, source, parallel),
+            _all_places(shape),
+            _read_parquet(alike[shape])
+            if shape.container == "parquet"
+            else _read_csv(alike[shape], len(shape.header.names), shape.container, parallel),
         )
         for shape, source in sources.items()
     ]
@@ -122,18 +147,19 @@ def _shape(part: Part) -> Shape:
 def _csv_header(part: Part, container: str) -> Header:
     try:
         with gzip.open(part.path) if container == "gzip" else part.path.open("rb") as file:
-            beginning = file.read(HEADER_BYTES_MAX)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            line = file.readline(HEADER_BYTES_MAX)
+    except EOFError:
+        raise damaged(f"The part {part.name} is truncated: its gzip stream has no end", "BadPart") from None
+    except (gzip.BadGzipFile, zlib.error) as error:
         raise damaged(f"The part {part.name} is not sound gzip ({error})", "BadPart") from None
-    line, end, _ = beginning.partition(b"\n")
-    if not end and len(beginning) == HEADER_BYTES_MAX:
+    if len(line) == HEADER_BYTES_MAX:
         raise damaged(f"The part {part.name} has a header of more than {HEADER_BYTES_MAX:,} bytes", "BadPart")
     try:
         text = line.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise damaged(f"The part {part.name} is not UTF-8", "BadPart") from None
     try:
-        names = tuple(next(csv.reader(io.StringIO(text.rstrip("\r"), newline="")), ()))
+        names = tuple(next(csv.reader(io.StringIO(text.rstrip("\r\n"), newline="")), ()))
     except csv.Error as error:
         raise damaged(f"The header of the part {part.name} cannot be read: {error}", "BadPart") from None
     return Header(names, (TEXT,) * len(names))
@@ -153,19 +179,10 @@ def not_parquet(part: Part) -> DamagedReport:
     return damaged(f"The part {part.name} cannot be read: it is truncated, or its Parquet is damaged", "BadPart")
 
 
-def _raw_sql(parts: Sequence[Part], shape: Shape, source: Source, parallel: bool) -> str:
+def _all_places(shape: Shape) -> tuple[str, ...]:
     if shape.container == "parquet":
-        place_names = [_identifier(name) for name in shape.header.names]
-        table = _read_parquet(parts)
-    else:
-        # Columns get names of our own: those of a report may differ in case only, which DuckDB does not tell apart.
-        place_names = [f"c{place}" for place in range(len(shape.header.names))]
-        table = _read_csv(parts, len(place_names), shape.container, parallel)
-    selected = [f"{place_names[place]} AS {name}" for name, place in source.places.items()]
-    selected += [f"{place_names[tag.place]} AS tag_{number}" for number, tag in enumerate(source.tags)]
-    if source.tag_map is not None:
-        selected.append(f"{place_names[source.tag_map]} AS tag_map")
-    return f"SELECT {', '.join(selected)} FROM {table}"  # noqa: S608 - names and paths are quoted
+        return tuple(_identifier(name) for name in shape.header.names)
+    return tuple(f"c{place}" for place in range(len(shape.header.names)))
 
 
 def _read_csv(parts: Sequence[Part], columns: int, compression: str, parallel: bool) -> str:

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from activities import cost_aggregate, cost_unpack
+from activities import cost_aggregate, cost_batches
 from activities.contracts import Progress
 from activities.cost_adding import Adding
 from activities.cost_aggregate import Aggregate, aggregated
@@ -131,7 +131,13 @@ def test_columns_that_differ_in_case_only_and_texts_with_commas_quotes_and_line_
 
 
 @pytest.fixture
-def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+def by_duckdb(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if Arrow could not read the file."""
+    monkeypatch.setattr(Adding, "_add_streamed", lambda *_: False)
+
+
+@pytest.fixture
+def one_thread(by_duckdb: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """As if DuckDB could not share the file between threads; it takes hundreds of thousands of restless lines."""
     add = Adding._add
 
@@ -151,6 +157,11 @@ def restless_lines() -> Iterator[dict[str, str]]:
 
 
 def test_line_breaks_in_texts_do_not_disturb() -> None:
+    with added_up(list(restless_lines())) as aggregate:
+        assert (aggregate.control.lines, aggregate.control.totals) == (20_000, {"Usage": Decimal("0.19999")})
+
+
+def test_line_breaks_in_texts_do_not_disturb_duckdb(by_duckdb: None) -> None:
     with added_up(list(restless_lines())) as aggregate:
         assert (aggregate.control.lines, aggregate.control.totals) == (20_000, {"Usage": Decimal("0.19999")})
 
@@ -343,6 +354,6 @@ def test_costs_that_are_too_much_together_are_told_with_the_largest() -> None:
 
 
 def test_costs_that_are_too_much_with_those_of_parts_read_before_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cost_unpack, "BATCH_PACKED_BYTES", 1)
+    monkeypatch.setattr(cost_batches, "BATCH_PACKED_BYTES", 1)
     with pytest.raises(DamagedReport, match="more than 26 digits"), added_up([line("7" * 26)], [line("9" * 26)]):
         pass

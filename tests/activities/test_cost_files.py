@@ -12,6 +12,7 @@ from activities.contracts import Deliveries, Progress
 from activities.cost_bucket import Bucket
 from activities.cost_delivery import find_deliveries
 from activities.cost_files import Folder
+from activities.cost_lines import Part
 from activities.cost_manifest import Address, folder_period
 from activities.cost_sources import ANYWHERE
 from activities.cost_unpack import unpack
@@ -180,26 +181,35 @@ def test_aws_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_sound_gzip_passes_with_several_members(tmp_path: Path) -> None:
     path = tmp_path / "part.gz"
     path.write_bytes(gzip.compress(b"a,b\n", mtime=0) + gzip.compress(b"1,2\n", mtime=0))
-    unpack(path, tmp_path / "text", "part", ignored)
+    unpack(Part("part", path), tmp_path / "text", ignored)
     assert (tmp_path / "text").read_bytes() == b"a,b\n1,2\n"
 
 
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (b"", "The part made-1 is empty"),
-        (gzip.compress(b"a,b\n1,2\n" * 1000, mtime=0)[:-1], "The part made-1 is truncated: its gzip stream has no end"),
-        (gzip.compress(b"a,b\n1,2\n" * 1000, mtime=0)[:-8], "The part made-1 is truncated: its gzip stream has no end"),
-        (gzip.compress(b"a,b\n1,2\n" * 1000, mtime=0)[:30], "The part made-1 is truncated: its gzip stream has no end"),
-        (gzip.compress(b"a,b\n", mtime=0) + b"more" * 99, "The part made-1 is not sound gzip ("),
-        (b"a,b\n1,2\n" * 99, "The part made-1 is not sound gzip ("),
+        (b"", "The part made-1.csv.gz is empty"),
+        (
+            gzip.compress(b"a,b\n1,2\n" * 1000, mtime=0)[:-1],
+            "The part made-1.csv.gz is truncated: its gzip stream has no end",
+        ),
+        (
+            gzip.compress(b"a,b\n1,2\n" * 1000, mtime=0)[:-8],
+            "The part made-1.csv.gz is truncated: its gzip stream has no end",
+        ),
+        (
+            gzip.compress(b"a,b\n1,2\n" * 1000, mtime=0)[:30],
+            "The part made-1.csv.gz is truncated: its gzip stream has no end",
+        ),
+        (gzip.compress(b"a,b\n", mtime=0) + b"more" * 99, "The part made-1.csv.gz is not sound gzip ("),
+        (b"a,b\n1,2\n" * 99, "The part made-1.csv.gz is not sound gzip ("),
     ],
 )
 def test_damaged_gzip_is_noticed(tmp_path: Path, content: bytes, complaint: str) -> None:
     path = tmp_path / "part.gz"
     path.write_bytes(content)
     with pytest.raises(DamagedReport) as caught:
-        unpack(path, tmp_path / "text", "made-1", ignored)
+        unpack(Part("made-1.csv.gz", path), tmp_path / "text", ignored)
     assert caught.value.message.startswith(complaint)
 
 
@@ -209,17 +219,17 @@ def test_one_altered_byte_is_noticed_by_the_checksum(tmp_path: Path) -> None:
     path = tmp_path / "part.gz"
     path.write_bytes(packed)
     with pytest.raises(DamagedReport, match="CRC check failed"):
-        unpack(path, tmp_path / "text", "made-1", ignored)
+        unpack(Part("made-1.csv.gz", path), tmp_path / "text", ignored)
 
 
 def test_a_part_that_unpacks_to_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "part.gz"
     path.write_bytes(gzip.compress(bytes(1000)))
     monkeypatch.setattr(cost_unpack, "PART_TEXT_BYTES_MAX", 1000)
-    unpack(path, tmp_path / "text", "made-1", ignored)
+    unpack(Part("made-1.csv.gz", path), tmp_path / "text", ignored)
     monkeypatch.setattr(cost_unpack, "PART_TEXT_BYTES_MAX", 999)
     with pytest.raises(DamagedReport, match="unpacks to more than 999 bytes"):
-        unpack(path, tmp_path / "text", "made-1", ignored)
+        unpack(Part("made-1.csv.gz", path), tmp_path / "text", ignored)
 
 
 def test_a_look_at_one_period_reads_the_manifests_of_that_period_only(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def line_by_line(part: Part, name: str, folder: Path, query: str) -> list[tuple[
     plain = part
     if part.path.name.endswith(".gz"):
         plain = Part(part.name, folder / "plain.csv")
-        unpack(part.path, plain.path, part.name, lambda _: None)
+        unpack(part, plain.path, lambda _: None)
     lines = lines_sql([plain], FILES[name][0], parallel=True)
     with duckdb.connect(config=dict(SAFE_SETTINGS)) as connection:
         return connection.execute(query.format(lines=f"({lines})")).fetchall()
