@@ -4,6 +4,8 @@
     duckdb-parquet, duckdb-csv, polars-csv <folder>
         bare aggregation of the columns that the import asks for, to its four grains: detail, account rows, resources,
         control totals
+    duckdb-csv-read, polars-csv-read <folder>
+        reading of all columns, into memory
     polars-parquet, pandas-parquet, pyarrow-parquet, polars-csv-one <folder>
         one metric to one grain: cost by account, service, type and day
 
@@ -176,6 +178,18 @@ def polars_csv(folder: str) -> dict[str, float]:
     return _measured(_timed(work))
 
 
+def duckdb_csv_read(folder: str) -> dict[str, float]:
+    """All columns, into memory, with the types that it finds out."""
+    return _duckdb([f"CREATE TEMP TABLE lines AS FROM read_csv('{folder}/*.csv.gz')"], {})
+
+
+def polars_csv_read(folder: str) -> dict[str, float]:
+    """The same."""
+    import polars as pl  # noqa: PLC0415
+
+    return _measured(_timed(lambda: pl.scan_csv(sorted(Path(folder).glob("*.csv.gz"))).collect()))
+
+
 def polars_csv_one(folder: str) -> dict[str, float]:
     """One grain and one metric: what polars needs for the least that one may ask of such files."""
     import polars as pl  # noqa: PLC0415
@@ -273,6 +287,8 @@ SIDES: dict[str, Callable[..., dict[str, float]]] = {
     "pandas-parquet": pandas_parquet,
     "duckdb-csv": duckdb_csv,
     "polars-csv": polars_csv,
+    "duckdb-csv-read": duckdb_csv_read,
+    "polars-csv-read": polars_csv_read,
     "polars-csv-one": polars_csv_one,
 }
 

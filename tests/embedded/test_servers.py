@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,8 +17,9 @@ from temporalio.client import Client
 from embedded import temporal_server
 from embedded.aws_server import AwsServer
 from embedded.errors import Missing, StartFailed
+from embedded.ports import free_port
 from embedded.postgres import Postgres
-from embedded.process import Stopping, launch
+from embedded.process import ROOT, Stopping, launch
 
 DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
 """What the servers of the tests go without in part, see tests/support/servers.py."""
@@ -104,3 +107,45 @@ def test_a_missing_temporal_is_told_in_one_line(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(Missing, match="run `make env`") as caught:
         temporal_server.find_program(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def own_ports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Preferred ports that nobody else prefers; answers with the lock file of who starts with them."""
+    port, ui_port = free_port(), free_port()
+    monkeypatch.setattr(temporal_server, "PORT", port)
+    monkeypatch.setattr(temporal_server, "UI_PORT", ui_port)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path / f"allot-{os.getuid()}-{port}.lock"
+
+
+def test_two_servers_that_start_at_once_do_not_both_take_the_preferred_ports(own_ports: Path, tmp_path: Path) -> None:
+    program = temporal_server.find_program(ROOT / ".allot")
+    servers = [temporal_server.TemporalServer(program, tmp_path / f"{number}.log") for number in range(3)]
+    try:
+        for server in servers[:2]:
+            server.launch(preferred_ports=True)  # the first one does not listen yet
+        for server in servers[:2]:
+            server.wait()
+        servers[0].stop()
+        servers[2].launch(preferred_ports=True)
+        servers[2].wait()
+    finally:
+        for server in servers:
+            server.stop()
+    preferred = (temporal_server.PORT, temporal_server.UI_PORT)
+    assert [(server.port, server.ui_port) == preferred for server in servers] == [True, False, True]
+
+
+def test_the_lock_of_the_preferred_ports_follows_no_link(own_ports: Path, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("theirs", encoding="utf-8")
+    own_ports.symlink_to(victim)
+    server = temporal_server.TemporalServer(temporal_server.find_program(ROOT / ".allot"), tmp_path / "log", ui=False)
+    try:
+        server.launch(preferred_ports=True)
+        server.wait()
+    finally:
+        server.stop()
+    assert server.port != temporal_server.PORT
+    assert victim.read_text(encoding="utf-8") == "theirs"
