@@ -13,7 +13,7 @@ from activities.cost_readers import container_of
 
 BATCH_BYTES = 50_000_000_000
 """Of Parquet that is read where it lies: all of it, nearly always; what is too much for the memory is taken apart."""
-BATCH_COPIES_BYTES = 200_000_000
+BATCH_COPIES_BYTES = 80_000_000
 """Of copies on this machine: less, so that the next ones may come."""
 BATCH_PACKED_BYTES = 64_000_000
 """Of packed CSV, which becomes ten times as much. Small parts are read together: each statement has its price."""

@@ -64,7 +64,12 @@ def measure() -> list[Row]:
         server = Postgres(Path(folder) / "postgres", Path(folder) / "postgres.log")
         server.start()
         try:
-            return [*_parquet(server), *_csv(server), *_bucket(server)]
+            return [
+                *_parquet(server),
+                *_csv(server, generate_cur.LINES),
+                *_csv(server, TIMES_MORE * generate_cur.LINES, CSV_AIM),
+                *_bucket(server),
+            ]
         finally:
             server.stop()
             server.remove()
@@ -98,8 +103,7 @@ def _parquet(server: Postgres) -> list[Row]:
     return rows
 
 
-def _csv(server: Postgres) -> list[Row]:
-    lines = generate_cur.LINES
+def _csv(server: Postgres, lines: int, aim: float | None = None) -> list[Row]:
     report = generate_cur.report(lines, generate_parquet.CACHE)
     files = str(next(report.rglob("*.csv.gz")).parent)
     ours = partial(_ours, server, str(report), lines)
@@ -113,7 +117,7 @@ def _csv(server: Postgres) -> list[Row]:
     least = _apart("polars-csv-one", files)
     what = f"import of {lines:,} lines of CSV.gz, file to rollup, against the faster of DuckDB's and polars' own read"
     return [
-        _row(what, reading, CSV_AIM),
+        _row(what, reading, aim),
         _row("  against the faster of their aggregations", grains),
         _memory(every),
         *_steps(every),

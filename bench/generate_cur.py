@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 CACHE = Path(".allot/bench")
-GENERATOR_VERSION = 2
+GENERATOR_VERSION = 3
 """Raised when the lines change, so that a cached report of older make is not measured."""
 
 LINES = 1_000_000
@@ -102,9 +102,9 @@ def _write(path: Path, draw: random.Random, first: int, last: int) -> None:
             packed.write("".join(_lines(draw, start, min(start + CHUNK_LINES, last))).encode())
 
 
-def _resources() -> list[tuple[tuple[str, str, str, str], str, str]]:
-    """Service, account and charge type of each resource."""
-    draw = random.Random(SEED)
+def _resources(block: int) -> list[tuple[tuple[str, str, str, str], str, str]]:
+    """Service, account and charge type of each resource; each million lines has resources of its own."""
+    draw = random.Random(SEED + block)
     return [
         (
             SERVICES[int(draw.random() ** 2 * len(SERVICES))],
@@ -116,12 +116,14 @@ def _resources() -> list[tuple[tuple[str, str, str, str], str, str]]:
 
 
 def _lines(draw: random.Random, first: int, last: int) -> Iterator[str]:
-    resources = _resources()
+    block = first // LINES
+    resources = _resources(block)
     for number in range(first, last):
         # Hours of days of resources, in no order: multiplying by a prime shuffles them.
         slot, hour = divmod(number * SHUFFLE % LINES, HOURS)
         which = slot % RESOURCES
         (service, usage_type, operation, product), account, charge_type = resources[which]
+        which += block * RESOURCES
         day = 1 + (which + slot // RESOURCES) % 30
         start = f"2026-06-{day:02d}T{hour:02d}:00:00Z"
         cost = _cost(draw, charge_type)
