@@ -6,7 +6,7 @@ Arrow takes what DuckDB refuses, such as a quote in the wrong place. So a text i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from threading import Lock
 from typing import BinaryIO
@@ -32,15 +32,18 @@ class Stream:
         """Why reading broke off, where that is known; whoever reads is told in other words."""
         self._texts: list[_Text] = []
         self._each = each
+        self._reading = self._batches()
         self.reader = pa.RecordBatchReader.from_batches(
-            pa.schema([(place, pa.string()) for place in each.places]), self._batches()
+            pa.schema([(place, pa.string()) for place in each.places]), self._reading
         )
 
     def close(self) -> None:
+        """Ends what Arrow reads, too. Its files and threads would stay: the two hold each other, unseen by Python."""
         for text in self._texts:
             text.close()
+        self._reading.close()
 
-    def _batches(self) -> Iterator[pa.RecordBatch]:
+    def _batches(self) -> Generator[pa.RecordBatch]:
         try:
             for part in self._each.parts:
                 with opened(part) as file:

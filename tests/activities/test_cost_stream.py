@@ -9,13 +9,17 @@ from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 
+import psutil
 import pytest
 
 from activities import cost_stream, cost_unpack
 from activities.contracts import Progress
 from activities.cost_aggregate import Aggregate, aggregated
 from activities.cost_lines import Part
+from activities.cost_readers import readable
+from activities.cost_stream import streamed
 from domain.errors import DamagedReport
+from domain.report_format import ReportFormat
 from tests.support.cost_reports import COLUMNS, SAMPLE, line
 
 MEMORY_MB = 64
@@ -174,3 +178,16 @@ def test_cancellation_ends_the_reading_and_leaves_nothing(tmp_path: Path) -> Non
     with pytest.raises(Cancelled), aggregated([Part("part", path)], scratch, 256, report):
         pass
     assert threading.active_count() == before
+
+
+def test_a_stream_that_is_left_leaves_no_file_open(tmp_path: Path) -> None:
+    """Arrow's reader and ours hold each other, where Python's collector does not see it."""
+    path = tmp_path / "part.csv.gz"
+    path.write_bytes(gzip.compress(text(*[values(f"{n}e-9") for n in range(60_000)]), 1))
+    (each,) = readable([Part("part", path)], ReportFormat.CUR, parallel=True)
+    before = psutil.Process().num_fds()
+    for _ in range(20):
+        with streamed(each) as stream:
+            stream.reader.read_next_batch()
+        del stream
+    assert psutil.Process().num_fds() == before
