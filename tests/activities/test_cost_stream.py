@@ -60,6 +60,7 @@ def added_up(told: list[str], folder: Path, *parts: bytes) -> Iterator[Aggregate
         text(values("1"), values("0.5")),
         text(values("1"), values("0.5"), end="\r\n"),
         text(values("1"), "", values("0.5")),  # a blank line is none
+        text(values("1") + "\r", values("0.5")),  # lines end in two ways
         text(values("1", region='"a ""b"" \n, c"'), values("0.5")),
         text(values("1"), values("0.5"))[:-1],  # the last line has no end
         text(*(f'"{v}"' for v in [values("1").replace(",", '","'), values("0.5").replace(",", '","')])),
@@ -114,6 +115,7 @@ def test_both_readers_find_the_same_rows(month: str, tmp_path: Path) -> None:
         (values("1", ProductCode='"a"b'), "at line 3: unterminated quote"),
         (values("1", region='"a'), "at line 3: unterminated quote"),
         (values("1") + ",more", "at line 3: expected number of columns"),
+        (values("1", ProductCode="a\rb"), "at line"),  # ends a line where there should be none
     ],
 )
 def test_what_is_wrong_is_told_with_part_and_line(wrong: str, complaint: str, tmp_path: Path) -> None:
