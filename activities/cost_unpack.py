@@ -74,6 +74,6 @@ def unpack(part: Part, target: Path, count: Callable[[int], None]) -> Part:
 def _require_room(name: str, more: int, folder: Path) -> None:
     if shutil.disk_usage(folder).free - more < FREE_BYTES_MIN:
         raise Unavailable(
-            f"There is no room in {folder} to unpack the part {name}: free some, or set ALLOT_COST_SCRATCH to a folder on "
-            "a larger disk."
+            f"There is no room in {folder} to unpack the part {name}: free some, or set ALLOT_COST_SCRATCH to a "
+            "folder on a larger disk."
         )
